@@ -1,0 +1,237 @@
+//! The settings of a pool.
+
+use crate::error::{BuildError, Panic};
+use crate::idle::MAX_THREADS;
+use crate::job::Bell;
+use crate::metrics::Counters;
+use crate::pool::{Core, Pool, UnseenPanicHook};
+use crate::sync::{AtomicU64, Mutex};
+use crate::timekeeper::Timekeeper;
+use crate::unwind;
+use crate::worker::{Crew, ThreadHook, Threads};
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// As many as tokio's blocking pool has.
+pub(crate) const DEFAULT_POOL_THREADS: usize = 512;
+/// Set for blocking work, which mostly waits.
+const THREADS_PER_CORE: usize = 16;
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The settings of a new pool; [`build`](Self::build) makes it.
+///
+/// | setting | default |
+/// |---|---|
+/// | `name` | `punctual` |
+/// | `threads` | 0 to 16 for each core, at least 64 and at most 512 |
+/// | `keep_alive` | 10 s |
+/// | `thread_stack_size` | the standard library's |
+/// | `queue_limit` | none |
+/// | `default_timeout`, `default_grace` | none |
+/// | `on_unseen_panic` | a line to stderr |
+///
+/// # Examples
+///
+/// ```
+/// use punctual::Pool;
+/// use std::time::Duration;
+///
+/// let pool = Pool::builder()
+///     .name("db")
+///     .threads(2..=64)
+///     .queue_limit(10_000)
+///     .default_timeout(Duration::from_secs(30))
+///     .build()
+///     .unwrap();
+/// assert_eq!(pool.spawn_blocking(|| 1).wait().unwrap(), 1);
+/// ```
+#[must_use = "`build` makes the pool"]
+pub struct Builder {
+    name: String,
+    min: usize,
+    max: usize,
+    keep_alive: Duration,
+    stack_size: Option<usize>,
+    queue_limit: Option<usize>,
+    default_timeout: Option<Duration>,
+    default_grace: Option<Duration>,
+    on_start: Option<ThreadHook>,
+    on_stop: Option<ThreadHook>,
+    on_unseen_panic: UnseenPanicHook,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            name: "punctual".to_owned(),
+            min: 0,
+            max: default_max(),
+            keep_alive: KEEP_ALIVE,
+            stack_size: None,
+            queue_limit: None,
+            default_timeout: None,
+            default_grace: None,
+            on_start: None,
+            on_stop: None,
+            on_unseen_panic: Arc::new(print_unseen),
+        }
+    }
+
+    /// What the threads are named by: `name-1`, `name-2` … and `name-timer`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The fewest and the most threads: `2..=64`, `..=8`, `4..`.
+    ///
+    /// The fewest are started by `build` and always there. Without an end, the default's is taken,
+    /// or the beginning if that is more.
+    pub fn threads(mut self, range: impl RangeBounds<usize>) -> Self {
+        self.min = match range.start_bound() {
+            Bound::Included(min) => *min,
+            Bound::Excluded(below) => below.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        self.max = match range.end_bound() {
+            Bound::Included(max) => *max,
+            Bound::Excluded(above) => above.saturating_sub(1),
+            Bound::Unbounded => default_max().max(self.min),
+        };
+        self
+    }
+
+    /// How long a thread beyond the fewest stays idle before it leaves.
+    pub fn keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = time;
+        self
+    }
+
+    /// The stack size of each thread, in bytes.
+    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many jobs may wait at most; further ones are rejected as `QueueFull`. Jobs that run do
+    /// not count, nor do those that were ended while they waited.
+    pub fn queue_limit(mut self, limit: usize) -> Self {
+        self.queue_limit = Some(limit);
+        self
+    }
+
+    /// The timeout of a job that sets neither a timeout nor a deadline.
+    pub fn default_timeout(mut self, time: Duration) -> Self {
+        self.default_timeout = Some(time);
+        self
+    }
+
+    /// The grace time of a job that sets none; see [`Job::grace`](crate::Job::grace).
+    pub fn default_grace(mut self, time: Duration) -> Self {
+        self.default_grace = Some(time);
+        self
+    }
+
+    /// Called by each thread before its first job. A panic is told to `on_unseen_panic`.
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by each thread after its last job. A panic is told to `on_unseen_panic`.
+    pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called with each panic that no handle will show: of a job whose handle was dropped, of a
+    /// body after its handle resolved, of a destructor, a waker or a hook.
+    ///
+    /// It may be called on any thread that has to do with the pool. Its own panics are ignored.
+    /// By default a line is written to stderr.
+    pub fn on_unseen_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
+        self.on_unseen_panic = Arc::new(hook);
+        self
+    }
+
+    /// Makes the pool, and starts its fewest threads.
+    ///
+    /// # Errors
+    /// If the settings can not be: see [`BuildError`]. If a thread could not be started; those that
+    /// were have been ended.
+    pub fn build(self) -> Result<Pool, BuildError> {
+        self.validate()?;
+        let pool = Pool::of(self.into_core());
+        if let Err(error) = pool.core().crew.start_min() {
+            pool.shutdown().wait();
+            return Err(BuildError::Thread(error));
+        }
+        Ok(pool)
+    }
+
+    fn validate(&self) -> Result<(), BuildError> {
+        let (min, max) = (self.min, self.max);
+        match () {
+            () if self.name.contains('\0') => Err(BuildError::Name(self.name.clone())),
+            () if min > max => Err(BuildError::EmptyRange { min, max }),
+            () if max == 0 => Err(BuildError::NoThreads),
+            () if max > MAX_THREADS => {
+                Err(BuildError::TooManyThreads { asked: max, most: MAX_THREADS })
+            }
+            () if self.queue_limit == Some(0) => Err(BuildError::NoQueue),
+            () => Ok(()),
+        }
+    }
+
+    /// The pool's core, with no thread started; for settings that were validated, or are defaults.
+    pub(crate) fn into_core(self) -> Arc<Core> {
+        let unseen = Arc::clone(&self.on_unseen_panic);
+        let keeper: Arc<Timekeeper<Bell>> = Timekeeper::new(format!("{}-timer", self.name));
+        let crew = Crew::new(Threads {
+            name: self.name,
+            min: self.min,
+            max: self.max,
+            keep_alive: self.keep_alive,
+            stack_size: self.stack_size,
+            on_start: self.on_start,
+            on_stop: self.on_stop,
+            on_panic: Arc::new(move |payload| {
+                unwind::drop_quietly(unwind::catch(|| unseen(Panic::new(payload, None))));
+            }),
+        });
+        let places = self.queue_limit.map(|limit| limit.min(Semaphore::MAX_PERMITS));
+        Arc::new(Core {
+            crew,
+            counters: Counters::default(),
+            default_timeout: self.default_timeout,
+            default_grace: self.default_grace,
+            on_unseen_panic: self.on_unseen_panic,
+            never_started: Mutex::new(Vec::new()),
+            ending: AtomicU64::new(0),
+            places: places.map(|limit| Arc::new(Semaphore::new(limit))),
+            keeper,
+        })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("threads", &(self.min..=self.max))
+            .field("queue_limit", &self.queue_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+fn default_max() -> usize {
+    num_cpus::get().saturating_mul(THREADS_PER_CORE).clamp(64, DEFAULT_POOL_THREADS)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "hooks are given the panic")]
+fn print_unseen(panic: Panic) {
+    eprintln!("punctual: {panic} (nobody was there to see it)");
+}

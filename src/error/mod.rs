@@ -1,0 +1,226 @@
+//! All public errors: what happened, to which job, in which phase, after how long.
+
+mod convert;
+mod panic;
+mod stop;
+
+pub use panic::Panic;
+pub use stop::{Stop, Stopped};
+
+use crate::info::JobId;
+use crate::stop::{Cause, Phase};
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+
+/// A body that fails only by being stopped: `|cx| -> Checked<_> { … }`.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::Checked;
+///
+/// let pool = punctual::Pool::new();
+/// let sum = pool.spawn(|cx| -> Checked<_> {
+///     let mut sum = 0;
+///     for n in 0..100 {
+///         cx.check()?;
+///         sum += n;
+///     }
+///     Ok(sum)
+/// });
+/// assert_eq!(sum.wait().unwrap(), 4950);
+/// ```
+pub type Checked<T> = Result<T, Stopped>;
+
+/// [`JobError`], under the name of tokio's, for a body that can not fail.
+pub type JoinError = JobError;
+
+/// Why a job gave no value.
+///
+/// `E` is the error of the body itself.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{JobError, Pool};
+///
+/// let pool = Pool::new();
+/// let job = pool.spawn(|_| "12x".parse::<u32>());
+/// match job.wait() {
+///     Err(JobError::Failed(e)) => assert_eq!(e.to_string(), "invalid digit found in string"),
+///     other => panic!("not failed: {other:?}"),
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JobError<E = Infallible> {
+    /// The body ran to its end and returned this error.
+    Failed(E),
+    /// The job was stopped by something other than a deadline.
+    Cancelled(Stop<E>),
+    /// The job was stopped by a deadline.
+    TimedOut(Stop<E>),
+    /// The body panicked.
+    Panicked(Panic),
+    /// The pool did not take the job; its body was dropped without being called.
+    Rejected(Rejection),
+}
+
+/// Why a pool did not take a job.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{JobError, Pool, Rejection};
+///
+/// let pool = Pool::new();
+/// pool.shutdown().wait();
+/// let refused = pool.spawn_blocking(|| ()).wait();
+/// assert!(matches!(refused, Err(JobError::Rejected(Rejection::ShutDown))));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// As many jobs were queued as the pool's limit allows.
+    #[error("the queue is full")]
+    QueueFull,
+    /// The pool drains or is shut down.
+    #[error("the pool is shut down")]
+    ShutDown,
+    /// It could not have finished in time.
+    #[error("it could not have finished in time")]
+    TooLate,
+    /// There is no thread to run it, and the system gives no more.
+    #[error("there is no thread to run it, and the system gives none")]
+    NoThread,
+}
+
+/// Why a pool could not be built.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{BuildError, Pool};
+///
+/// let none = Pool::builder().threads(0..=0).build();
+/// assert!(matches!(none, Err(BuildError::NoThreads)));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `threads` allows none.
+    #[error("a pool of at most 0 threads could run nothing")]
+    NoThreads,
+    /// `threads` ends before it begins.
+    #[error("the range of threads is empty: {min} is more than {max}")]
+    EmptyRange {
+        /// Where the range begins.
+        min: usize,
+        /// Where it ends.
+        max: usize,
+    },
+    /// `threads` asks for more than a pool can count.
+    #[error("{asked} threads are more than a pool can have ({most})")]
+    TooManyThreads {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there can be.
+        most: usize,
+    },
+    /// `queue_limit` is zero; every job passes through the queue.
+    #[error("a queue limit of 0 would refuse every job")]
+    NoQueue,
+    /// The name can not be given to a thread: it holds a NUL character.
+    #[error("the name {0:?} holds a NUL character")]
+    Name(String),
+    /// The first threads could not be started.
+    #[error("a thread could not be started")]
+    Thread(#[source] io::Error),
+}
+
+impl<E> JobError<E> {
+    /// Whether the job was stopped by something other than a deadline.
+    ///
+    /// Also true for a job refused by a pool that is shut down, as with tokio's.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_) | Self::Rejected(Rejection::ShutDown))
+    }
+
+    /// Whether the job was stopped by a deadline.
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
+    /// Whether the body panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether the pool did not take the job.
+    pub fn is_rejected(&self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+
+    /// Where the job was when it ended. [`Phase::Queued`] means that its body was never called.
+    pub fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Failed(_) | Self::Panicked(_) => Some(Phase::Running),
+            Self::Cancelled(stop) | Self::TimedOut(stop) => Some(stop.phase()),
+            Self::Rejected(_) => Some(Phase::Queued),
+        }
+    }
+
+    /// Which job it was; `None` where the error does not carry it (failed, rejected).
+    pub fn id(&self) -> Option<JobId> {
+        match self {
+            Self::Cancelled(stop) | Self::TimedOut(stop) => Some(stop.id()),
+            Self::Panicked(panic) => panic.id(),
+            Self::Failed(_) | Self::Rejected(_) => None,
+        }
+    }
+
+    /// The payload of the body's panic.
+    ///
+    /// # Panics
+    /// If the body did not panic. [`try_into_panic`](Self::try_into_panic) does not.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn std::any::Any + Send + 'static> {
+        match self {
+            Self::Panicked(panic) => panic.into_payload(),
+            _ => panic!("`into_panic` was called on a job error that is not a panic"),
+        }
+    }
+
+    /// The payload of the body's panic, or the error itself if it is another.
+    ///
+    /// # Errors
+    /// If the body did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, Self> {
+        match self {
+            Self::Panicked(panic) => Ok(panic.into_payload()),
+            other => Err(other),
+        }
+    }
+
+    /// The error of a job that was stopped.
+    pub(crate) fn stopped(stop: Stop<E>) -> Self {
+        match stop.cause() {
+            Cause::Deadline => Self::TimedOut(stop),
+            _ => Self::Cancelled(stop),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for JobError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "job failed: {error}"),
+            Self::Cancelled(stop) | Self::TimedOut(stop) => stop.fmt(f),
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::Rejected(why) => write!(f, "job rejected: {why}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for JobError<E> {}

@@ -1,0 +1,89 @@
+//! A panic of user code, kept so that it can go on elsewhere or be told.
+
+use crate::info::{Identity, JobId};
+use crate::sync::Mutex;
+use crate::unwind::{self, Payload};
+use std::fmt;
+use std::panic::Location;
+
+/// A panic of a job's body, or of a destructor or hook of that job.
+///
+/// Dropping it drops the panic's payload.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{JobError, Pool};
+///
+/// let pool = Pool::new();
+/// let job = pool.job().name("sum").spawn_blocking(|| -> u32 { std::panic::panic_any("no sum") });
+/// let Err(JobError::Panicked(panic)) = job.wait() else { panic!("it panicked") };
+/// assert_eq!((panic.name(), panic.message()), (Some("sum"), "no sum"));
+/// ```
+pub struct Panic {
+    /// Behind a lock only so that `Panic` is `Sync`, which a payload need not be.
+    payload: Mutex<Payload>,
+    message: String,
+    identity: Option<Identity>,
+}
+
+impl Panic {
+    pub(crate) fn new(payload: Payload, identity: Option<Identity>) -> Self {
+        Self { message: unwind::message(&payload), payload: Mutex::new(payload), identity }
+    }
+
+    /// Goes on with the panic on this thread, without calling the panic hook again.
+    pub fn resume(self) -> ! {
+        std::panic::resume_unwind(self.into_payload())
+    }
+
+    /// What the panic carried.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn std::any::Any + Send + 'static> {
+        self.payload.into_inner()
+    }
+
+    /// The panic's text, where its payload is text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Which job; `None` for a thread's hook.
+    #[must_use]
+    pub fn id(&self) -> Option<JobId> {
+        self.identity.as_ref().map(|identity| identity.id)
+    }
+
+    /// The job's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.identity.as_ref().and_then(|identity| identity.name.as_deref())
+    }
+
+    /// Where the job was spawned.
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.identity.as_ref().map(|identity| identity.location)
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panic")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}
+
+/// ``job `report` (#7, spawned at src/main.rs:3:5) panicked: index out of bounds``
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.identity {
+            Some(identity) => write!(f, "{identity} panicked: {}", self.message),
+            None => write!(f, "a hook of the pool panicked: {}", self.message),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is known of a job from outside: its id, its name, where it was spawned, how far it got.
+
+use crate::priority::Priority;
+use crate::stop::Phase;
+use std::borrow::Cow;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A job's number, unlike that of any other job of this process.
+///
+/// # Examples
+///
+/// ```
+/// let pool = punctual::Pool::new();
+/// let (a, b) = (pool.spawn_blocking(|| ()), pool.spawn_blocking(|| ()));
+/// assert_ne!(a.id(), b.id());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(NonZeroU64);
+
+impl JobId {
+    pub(crate) fn next() -> Self {
+        // Not the facade's: a static of loom's can not be made in a constant.
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed, nothing but the number itself hangs on it.
+        let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Which job: what errors and reports name it by.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: JobId,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// ``job `report` (#7, spawned at src/main.rs:3:5)``
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "job `{name}` ({}, spawned at {})", self.id, self.location),
+            None => write!(f, "job {} (spawned at {})", self.id, self.location),
+        }
+    }
+}
+
+/// What is known of a job at a moment.
+///
+/// Reports of a shutdown and [`Pool::overdue`](crate::Pool::overdue) name jobs by it.
+///
+/// # Examples
+///
+/// ```
+/// let pool = punctual::Pool::new();
+/// let job = pool.job().name("report").spawn_blocking(|| ());
+/// assert_eq!(job.info().name(), Some("report"));
+/// assert!(job.info().location().file().ends_with(".rs"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JobInfo {
+    pub(crate) identity: Identity,
+    pub(crate) priority: Priority,
+    pub(crate) phase: Phase,
+    pub(crate) queued_for: Duration,
+    pub(crate) ran_for: Duration,
+    pub(crate) overdue_by: Option<Duration>,
+    pub(crate) thread: Option<String>,
+}
+
+impl JobInfo {
+    /// The job's number.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.identity.id
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.identity.name.as_deref()
+    }
+
+    /// Where it was spawned.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.identity.location
+    }
+
+    /// Its class in the queue.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Whether it had started. A job that never did, or never will, is [`Phase::Queued`].
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// How long it was in the queue, from `spawn` until it started or, before that, until now.
+    #[must_use]
+    pub fn queued_for(&self) -> Duration {
+        self.queued_for
+    }
+
+    /// How long ago it started; zero if it has not.
+    #[must_use]
+    pub fn ran_for(&self) -> Duration {
+        self.ran_for
+    }
+
+    /// How long its body has gone on after its handle resolved without it; `None` if it has not.
+    #[must_use]
+    pub fn overdue_by(&self) -> Option<Duration> {
+        self.overdue_by
+    }
+
+    /// The name of the thread it runs on, where the pool was asked.
+    #[must_use]
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+}
+
+/// ``job `report` (#7, spawned at src/main.rs:3:5): ran 20.0ms on punctual-3, overdue by 5.0ms``
+impl fmt::Display for JobInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.identity)?;
+        match self.phase {
+            Phase::Queued => write!(f, "queued for {:.1?}", self.queued_for)?,
+            Phase::Running => write!(f, "ran {:.1?}", self.ran_for)?,
+        }
+        if let Some(thread) = &self.thread {
+            write!(f, " on {thread}")?;
+        }
+        self.overdue_by.map_or(Ok(()), |late| write!(f, ", overdue by {late:.1?}"))
+    }
+}

@@ -1,0 +1,83 @@
+//! What a job takes along from where it was spawned: the tokio runtime's context.
+//!
+//! Without the feature `tokio` there is nothing to take.
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) use none::Ambient;
+#[cfg(feature = "tokio")]
+pub(crate) use tokio_context::Ambient;
+
+#[cfg(not(feature = "tokio"))]
+mod none {
+    pub(crate) struct Ambient;
+
+    impl Ambient {
+        pub(crate) fn capture(_submitted: std::time::Instant) -> Self {
+            Self
+        }
+
+        pub(crate) fn enter(&self) {}
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod tokio_context {
+    use std::sync::mpsc;
+    use std::time::Instant;
+    use tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
+
+    /// The runtime a job was spawned in, if any.
+    pub(crate) struct Ambient {
+        runtime: Option<Handle>,
+        _clock: Option<HeldClock>,
+    }
+
+    /// Keeps a paused tokio clock from running ahead: an outstanding job is work to be done.
+    ///
+    /// Tokio holds its clock while one of its own blocking tasks is outstanding, and offers no
+    /// other way to ask for it. So such a task waits here; only tests pause the clock.
+    struct HeldClock {
+        _until_dropped: mpsc::Sender<()>,
+    }
+
+    impl Ambient {
+        pub(crate) fn capture(submitted: Instant) -> Self {
+            let runtime = Handle::try_current().ok();
+            let paused = runtime.as_ref().filter(|runtime| has_paused_clock(runtime, submitted));
+            let clock = paused.map(HeldClock::new);
+            Self { runtime, _clock: clock }
+        }
+
+        pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
+            self.runtime.as_ref().map(Handle::enter)
+        }
+    }
+
+    impl HeldClock {
+        fn new(runtime: &Handle) -> Self {
+            let (send, receive) = mpsc::channel::<()>();
+            drop(runtime.spawn_blocking(move || receive.recv().is_err()));
+            Self { _until_dropped: send }
+        }
+    }
+
+    /// Whether the runtime's clock stands still. Only a current-thread runtime's can.
+    ///
+    /// A clock that runs shows a time between two readings of the real one; that settles it with
+    /// one reading in all but a test. Otherwise it is looked at until the real clock has moved.
+    fn has_paused_clock(runtime: &Handle, submitted: Instant) -> bool {
+        if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
+            return false;
+        }
+        let first = tokio::time::Instant::now();
+        let shown = first.into_std();
+        if shown >= submitted && shown <= Instant::now() {
+            return false;
+        }
+        let real = Instant::now();
+        while Instant::now() == real {
+            std::hint::spin_loop();
+        }
+        tokio::time::Instant::now() == first
+    }
+}

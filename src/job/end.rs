@@ -1,0 +1,131 @@
+//! Ending a job early: one function that its handle, its token, its parent, the timekeeper and a
+//! shutdown call alike, and the last steps that every end shares.
+
+use crate::error::{Panic, Rejection};
+use crate::job::Tally;
+use crate::job::cell::{Cell, Head, Run, Task};
+use crate::job::state::Requested;
+use crate::stop::{Cause, Phase};
+use crate::unwind::{self, Payload};
+use std::time::Instant;
+
+impl Cell {
+    /// Asks the job to stop; one that has not started ends here and now (law 6).
+    pub(crate) fn stop(self: &Task, cause: Cause) -> Option<Phase> {
+        match self.head.state.request_stop(cause) {
+            Requested::Claimed => {
+                self.end_claimed(Some(cause), None);
+                Some(Phase::Queued)
+            }
+            Requested::First { listening } => {
+                self.await_last_word(cause);
+                if listening {
+                    self.tell(cause);
+                }
+                Some(Phase::Running)
+            }
+            Requested::Again => Some(Phase::Running),
+            Requested::Decided => None,
+        }
+    }
+
+    /// Ends the job, if it has not started, because its time in the queue is up.
+    pub(super) fn expire_queued(&self) {
+        if self.head.state.claim(Some(Cause::Deadline)) {
+            self.end_claimed(Some(Cause::Deadline), None);
+        }
+    }
+
+    /// Ends the job, if it has not started, because the pool does not take it after all.
+    pub(crate) fn refuse(&self, why: Rejection) {
+        if self.head.state.claim(None) {
+            self.end_claimed(None, Some(why));
+        }
+    }
+
+    /// Ends a job that the pool never took: it was in no queue and no count.
+    pub(crate) fn turn_away(&self, why: Rejection) {
+        if self.head.state.claim(None) {
+            self.drop_body_and_publish(Some(why), Tally::Rejected);
+        }
+    }
+
+    /// Resolves the handle of a running job that was asked to stop, without its last word.
+    pub(crate) fn give_up(&self) {
+        if self.head.state.give_up() {
+            let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
+            self.head.untie_timer();
+            let _ = self.head.stopped.set(Instant::now());
+            self.slot.put_end(None);
+            self.head.owner.decided(Tally::stopped(cause, Phase::Running));
+            self.publish(false);
+        }
+    }
+
+    /// Rule 3 of job, for the winner of `claim`.
+    fn end_claimed(&self, cause: Option<Cause>, refused: Option<Rejection>) {
+        let head = &self.head;
+        let _ = head.stopped.set(Instant::now());
+        head.untie();
+        head.owner.claimed(cause, &|| head.info());
+        let tally = cause.map_or(Tally::Rejected, |cause| Tally::stopped(cause, Phase::Queued));
+        self.drop_body_and_publish(refused, tally);
+        head.owner.ended(Phase::Queued);
+    }
+
+    fn drop_body_and_publish(&self, refused: Option<Rejection>, tally: Tally) {
+        let (ambient, dropped) = self.slot.drop_body();
+        if let Err(payload) = dropped {
+            self.head.unseen_panic(payload);
+        }
+        self.slot.put_end(refused);
+        self.head.owner.decided(tally);
+        self.publish(true);
+        drop(ambient); // holds a paused clock until the handle's waker was woken
+    }
+}
+
+impl<S: Run + ?Sized> Cell<S> {
+    /// Shows the outcome, which is in the slot, to the handle; `ended` if the body is through.
+    pub(super) fn publish(&self, ended: bool) {
+        let todo = self.head.state.publish(ended);
+        if todo.detached {
+            self.drop_outcome();
+        }
+        if todo.waker {
+            if let Some(waker) = self.head.take_waker() {
+                self.head.catch(move || waker.wake());
+            }
+        }
+        if todo.end_wakers {
+            self.head.wake_end_wakers();
+        }
+    }
+
+    /// Tells those who wait for the body's end that it has come, after the outcome was published.
+    pub(super) fn publish_end(&self) {
+        if self.head.state.end() {
+            self.head.wake_end_wakers();
+        }
+    }
+
+    /// Drops an outcome that no handle will take; a panic is told to the pool (law 17).
+    pub(super) fn drop_outcome(&self) {
+        if let Some(payload) = self.slot.drop_outcome() {
+            self.head.unseen_panic(payload);
+        }
+    }
+}
+
+impl Head {
+    /// Calls user code that has nobody to hear of its panic but the pool.
+    pub(super) fn catch(&self, user: impl FnOnce()) {
+        if let Err(payload) = unwind::catch(user) {
+            self.unseen_panic(payload);
+        }
+    }
+
+    pub(super) fn unseen_panic(&self, payload: Payload) {
+        self.owner.unseen_panic(Panic::new(payload, Some(self.identity())));
+    }
+}

@@ -1,0 +1,91 @@
+//! One job: a cell that its worker, its handle and whoever stops it share.
+//!
+//! The cell is one allocation with two faces. The worker, the queue and the timekeeper hold it as
+//! [`Task`], which knows neither body nor value; the handle holds it as [`Fetch<T, E>`], which
+//! knows the value. The compiler makes both.
+//!
+//! # Rules
+//! 1. The state word decides ([`state`]). The slot is touched only by who won the right to: it
+//!    holds the body until the winner of `start` or `claim` takes it, nothing while the body runs,
+//!    and the outcome from just before `publish` until the winner of `take`, or the later one of
+//!    `publish` and `detach`, takes that.
+//! 2. The waker's slot is filled before `watch` and emptied only by the publisher that sees it.
+//! 3. Whoever ends a job, a worker or not, does so in this order: what ties it to others is
+//!    undone (timer, token, parent), captures are dropped, the pool's counts are brought up to
+//!    date, the outcome is written, published, and announced to the waker; last, the pool counts
+//!    the job as ended. So what a handle's owner looks at next agrees with the outcome.
+//! 4. User code (body, captures, outcome, wakers, hooks, listeners) is called and dropped under no
+//!    lock, inside [`unwind`](crate::unwind).
+//! 5. The body's captures and the outcome are always taken out of the slot to be dropped, so that
+//!    dropping the last reference to a cell runs no user code.
+
+pub(crate) mod ambient;
+mod cell;
+mod context;
+mod end;
+mod handle;
+mod interruptible;
+mod listen;
+mod run;
+mod settings;
+mod state;
+mod time;
+
+pub use context::{JobContext, StopGuard, checkpoint, current};
+pub use handle::{AbortHandle, CancelOnDrop, Ended, JobHandle, JoinHandle};
+
+pub(crate) use cell::{Body, Head, Task, new_job};
+pub(crate) use context::{Checkpoint, InBody};
+pub(crate) use settings::Settings;
+pub(crate) use time::Bell;
+
+use crate::error::Panic;
+use crate::info::JobInfo;
+use crate::stop::{Cause, Phase};
+use crate::timekeeper::Timekeeper;
+use std::any::Any;
+use std::sync::Arc;
+
+/// How a job ended, for the pool's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tally {
+    Returned,
+    Failed,
+    Panicked,
+    Cancelled(Phase),
+    TimedOut(Phase),
+    Rejected,
+}
+
+impl Tally {
+    pub(crate) fn stopped(cause: Cause, phase: Phase) -> Self {
+        match cause {
+            Cause::Deadline => Self::TimedOut(phase),
+            _ => Self::Cancelled(phase),
+        }
+    }
+}
+
+/// What a job needs of the pool it belongs to.
+pub(crate) trait Owner: Send + Sync + 'static {
+    fn keeper(&self) -> &Arc<Timekeeper<Bell>>;
+
+    /// A worker has started the job: its place in the queue is free.
+    fn started(&self);
+
+    /// The job was claimed in the queue by `cause` (none: it was refused): its place is free. From
+    /// here to `ended` it is neither queued nor running.
+    fn claimed(&self, cause: Option<Cause>, info: &dyn Fn() -> JobInfo);
+
+    /// The job's outcome is decided.
+    fn decided(&self, tally: Tally);
+
+    /// All is done for the job: its body has returned or was dropped, its outcome is published.
+    fn ended(&self, phase: Phase);
+
+    /// User code of the job panicked where nobody sees it.
+    fn unseen_panic(&self, panic: Panic);
+
+    /// For who knows the pool's own type.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}

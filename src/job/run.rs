@@ -1,0 +1,134 @@
+//! A worker's walk through a job: claim, call, publish.
+
+use crate::error::{Panic, Rejection};
+use crate::job::ambient::Ambient;
+use crate::job::cell::{Body, Cell, Head, Outcome, Run, Slot, Task};
+use crate::job::state::Finished;
+use crate::job::{Checkpoint, InBody, JobContext, Tally};
+use crate::stop::{Cause, Phase};
+use crate::unwind::{self, Payload, drop_quietly};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Cell {
+    /// Runs the job on this thread; `false` if it was, or is now, ended without.
+    pub(crate) fn execute(self: &Task) -> bool {
+        let started = self.begin();
+        if started {
+            self.head.owner.started();
+            let cx = JobContext::new(Arc::clone(self));
+            self.slot.run(&cx);
+            self.head.owner.ended(Phase::Running);
+        }
+        started
+    }
+
+    /// Claims the body; a job whose time in the queue is up, or has no timer to bound its run, is
+    /// ended instead.
+    fn begin(self: &Task) -> bool {
+        let now = Instant::now();
+        let _ = self.head.started.set(now); // a job is popped once
+        if self.queue_limit().has_passed_by(now) {
+            self.expire_queued();
+            return false;
+        }
+        if self.arm_run(now).is_err() {
+            self.refuse(Rejection::NoThread);
+            return false;
+        }
+        self.head.state.start()
+    }
+}
+
+impl<F, T, E> Run for Slot<F, T, E>
+where
+    F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    fn run(&self, cx: &JobContext) {
+        let Some(Body { call, on_late, ambient }) = self.take_body() else { return };
+        let returned = {
+            let _context = ambient.enter();
+            let _in_body = InBody::enter(cx);
+            unwind::catch(move || call(cx))
+        };
+        let cell = cx.task();
+        cell.head.untie();
+        match cell.head.state.finish() {
+            Finished::Decides(cause) => {
+                drop_quietly(on_late);
+                self.put(judge(returned, cause, &cell.head));
+                cell.publish(true);
+            }
+            Finished::Late => {
+                hand_over_late(returned, on_late, &cell.head);
+                cell.publish_end();
+            }
+        }
+        drop(ambient); // holds a paused clock until the handle's waker was woken
+    }
+
+    fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>) {
+        let Some(Body { call, on_late, ambient }) = self.take_body() else { return (None, Ok(())) };
+        let dropped = unwind::drop_caught(call);
+        let hook_dropped = unwind::drop_caught(on_late);
+        (Some(ambient), dropped.and(hook_dropped))
+    }
+
+    fn put_end(&self, refused: Option<Rejection>) {
+        self.put(refused.map_or(Outcome::Stopped(None), Outcome::Rejected));
+    }
+
+    fn drop_outcome(&self) -> Option<Payload> {
+        match self.take_outcome()? {
+            Outcome::Panicked(payload) => Some(payload),
+            other => {
+                drop_quietly(other);
+                None
+            }
+        }
+    }
+}
+
+/// Law 4: what a body's return amounts to, if it had been asked to stop for `cause`, or not.
+fn judge<T, E>(
+    returned: Result<Result<T, E>, Payload>,
+    cause: Option<Cause>,
+    head: &Head,
+) -> Outcome<T, E> {
+    let (outcome, tally) = match (returned, cause) {
+        (Ok(Ok(value)), _) => (Outcome::Returned(value), Tally::Returned),
+        (Ok(Err(error)), None) => (Outcome::Failed(error), Tally::Failed),
+        (Ok(Err(error)), Some(cause)) => {
+            (Outcome::Stopped(Some(error)), Tally::stopped(cause, Phase::Running))
+        }
+        (Err(payload), Some(cause)) if payload.is::<Checkpoint>() => {
+            (Outcome::Stopped(None), Tally::stopped(cause, Phase::Running))
+        }
+        (Err(payload), _) => (Outcome::Panicked(payload), Tally::Panicked),
+    };
+    if matches!(outcome, Outcome::Stopped(_)) {
+        let _ = head.stopped.set(Instant::now());
+    }
+    head.owner.decided(tally);
+    outcome
+}
+
+/// Law 5: a value that comes after the handle resolved goes to the hook, if there is one.
+fn hand_over_late<T, E>(
+    returned: Result<Result<T, E>, Payload>,
+    on_late: Option<Box<dyn FnOnce(T) + Send>>,
+    head: &Head,
+) {
+    let unseen = match (returned, on_late) {
+        (Ok(Ok(value)), Some(hook)) => unwind::catch(move || hook(value)).err(),
+        (Ok(Ok(value)), None) => unwind::drop_caught(value).err(),
+        (Ok(Err(error)), _) => unwind::drop_caught(error).err(),
+        (Err(payload), _) if payload.is::<Checkpoint>() => None,
+        (Err(payload), _) => Some(payload),
+    };
+    if let Some(payload) = unseen {
+        head.owner.unseen_panic(Panic::new(payload, Some(head.identity())));
+    }
+}

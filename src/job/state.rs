@@ -1,0 +1,233 @@
+//! The one word that decides what becomes of a job, and its named transitions.
+//!
+//! A job is decided once: [`claim`](State::claim) for one that has not started,
+//! [`finish`](State::finish) or [`give_up`](State::give_up) for one that has. Who wins that step
+//! writes the outcome and then [`publish`](State::publish)es it. Everybody else only looks.
+//!
+//! ```text
+//!            start()                  finish() / give_up()          publish()
+//!   Queued ───────────▶ RUNNING ───────────────────────────▶ DECIDED ────────▶ READY
+//!      └───────────────────────── claim() ──────────────────────▲
+//! ```
+//!
+//! Bits are only ever set. `RUNNING` stays set, and so tells the phase for ever after.
+
+use crate::stop::{Cause, Phase};
+use crate::sync::{AtomicU32, Ordering};
+
+/// A worker has the body, or had it.
+const RUNNING: u32 = 1;
+/// Somebody has won the right to write the outcome.
+const DECIDED: u32 = 1 << 1;
+/// The outcome is in the slot.
+const READY: u32 = 1 << 2;
+/// The body has returned, or will never be called.
+const ENDED: u32 = 1 << 3;
+/// The handle has taken the outcome.
+const TAKEN: u32 = 1 << 4;
+/// The handle is gone.
+const DETACHED: u32 = 1 << 5;
+/// There is a waker to be woken when the outcome is ready.
+const WAKER: u32 = 1 << 6;
+/// There are wakers to be woken when the body has ended.
+const END_WAKERS: u32 = 1 << 7;
+/// There may be listeners to be told of a stop.
+const LISTENING: u32 = 1 << 8;
+/// The cause of the stop, plus one; zero while there was none.
+const CAUSE_SHIFT: u32 = 9;
+const CAUSE: u32 = 7 << CAUSE_SHIFT;
+
+const CAUSES: [Cause; 6] =
+    [Cause::Caller, Cause::Token, Cause::Deadline, Cause::Shutdown, Cause::Dropped, Cause::Parent];
+
+/// A job's state.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU32);
+
+/// What a request to stop hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Requested {
+    /// A job that had not started, and now never will: the caller publishes its end.
+    Claimed,
+    /// A running body; this is the first request, and the caller tells the listeners if any.
+    First { listening: bool },
+    /// A running body that was asked before.
+    Again,
+    /// Nothing: the outcome was decided.
+    Decided,
+}
+
+/// What a body's return amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Finished {
+    /// It decides the outcome; the job had been asked to stop for this cause, if any.
+    Decides(Option<Cause>),
+    /// The handle resolved without it.
+    Late,
+}
+
+/// What is to be done by the one who published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Published {
+    /// The handle is gone: drop the outcome.
+    pub(crate) detached: bool,
+    /// Wake the waker.
+    pub(crate) waker: bool,
+    /// Wake those who wait for the end.
+    pub(crate) end_wakers: bool,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// A worker claims the right to run the body.
+    #[must_use]
+    pub(crate) fn start(&self) -> bool {
+        self.set_if(RUNNING, |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
+    }
+
+    /// Claims the right to end a job that has not started.
+    #[must_use]
+    pub(crate) fn claim(&self, cause: Option<Cause>) -> bool {
+        self.set_if(DECIDED | encode(cause), |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
+    }
+
+    /// Asks for a stop, whatever the job is doing.
+    pub(crate) fn request_stop(&self, cause: Cause) -> Requested {
+        if self.claim(Some(cause)) {
+            return Requested::Claimed;
+        }
+        match self.set_if(encode(Some(cause)), |bits| bits & (DECIDED | CAUSE) == 0) {
+            Ok(before) => Requested::First { listening: before & LISTENING != 0 },
+            Err(bits) if bits & DECIDED != 0 => Requested::Decided,
+            Err(_) => Requested::Again,
+        }
+    }
+
+    /// Decides that the handle resolves without waiting any longer for the running body.
+    #[must_use]
+    pub(crate) fn give_up(&self) -> bool {
+        let stopped = |bits| bits & RUNNING != 0 && bits & CAUSE != 0 && bits & DECIDED == 0;
+        self.set_if(DECIDED, stopped).is_ok()
+    }
+
+    /// The body has returned.
+    pub(crate) fn finish(&self) -> Finished {
+        match self.set_if(DECIDED, |bits| bits & DECIDED == 0) {
+            Ok(before) => Finished::Decides(decode(before)),
+            Err(_) => Finished::Late,
+        }
+    }
+
+    /// The outcome is in the slot; `ended` says that the body is through, too.
+    pub(crate) fn publish(&self, ended: bool) -> Published {
+        // ORDERING: AcqRel. Release pairs with the Acquire in `is_ready`, `watch` and `detach`, so
+        // that who sees READY sees the outcome. Acquire pairs with the Release in `watch`, so that
+        // who sees WAKER sees the waker.
+        let before = self.0.fetch_or(READY | if ended { ENDED } else { 0 }, Ordering::AcqRel);
+        Published {
+            detached: before & DETACHED != 0,
+            waker: before & WAKER != 0,
+            end_wakers: ended && before & END_WAKERS != 0,
+        }
+    }
+
+    /// The body of a job that was given up has returned; `true` if somebody waits for that.
+    #[must_use]
+    pub(crate) fn end(&self) -> bool {
+        // ORDERING: AcqRel, as in `publish`; pairs with `watch_end`.
+        self.0.fetch_or(ENDED, Ordering::AcqRel) & END_WAKERS != 0
+    }
+
+    /// A waker is in its slot; `true` if the outcome was ready before, and nobody will wake it.
+    #[must_use]
+    pub(crate) fn watch(&self) -> bool {
+        // ORDERING: AcqRel, see `publish`.
+        self.0.fetch_or(WAKER, Ordering::AcqRel) & READY != 0
+    }
+
+    /// A waker is in the list of those that wait for the end; `true` if that was before.
+    #[must_use]
+    pub(crate) fn watch_end(&self) -> bool {
+        // ORDERING: AcqRel, see `end`.
+        self.0.fetch_or(END_WAKERS, Ordering::AcqRel) & ENDED != 0
+    }
+
+    /// There is a list of listeners. Returns the cause if the stop was requested before; who
+    /// requests it later will see the list.
+    #[must_use]
+    pub(crate) fn listen(&self) -> Option<Cause> {
+        // ORDERING: AcqRel. Release pairs with the Acquire in `request_stop`: who sees LISTENING
+        // sees the list.
+        decode(self.0.fetch_or(LISTENING, Ordering::AcqRel))
+    }
+
+    /// The handle takes the outcome; `false` if it is not ready, or was taken.
+    #[must_use]
+    pub(crate) fn take(&self) -> bool {
+        self.set_if(TAKEN, |bits| bits & READY != 0 && bits & TAKEN == 0).is_ok()
+    }
+
+    /// The handle is gone; `true` if the outcome is ready and was not taken: drop it.
+    #[must_use]
+    pub(crate) fn detach(&self) -> bool {
+        // ORDERING: AcqRel. Of `detach` and `publish`, the later one in the word's order drops the
+        // outcome, and sees it by this pair.
+        let before = self.0.fetch_or(DETACHED, Ordering::AcqRel);
+        before & READY != 0 && before & TAKEN == 0
+    }
+
+    /// Why the job was asked to stop, if it was.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        decode(self.load())
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        if self.load() & RUNNING == 0 { Phase::Queued } else { Phase::Running }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.load() & RUNNING != 0
+    }
+
+    pub(crate) fn is_decided(&self) -> bool {
+        self.load() & DECIDED != 0
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.load() & READY != 0
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.load() & ENDED != 0
+    }
+
+    fn load(&self) -> u32 {
+        // ORDERING: Acquire pairs with the Release half of every transition.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Sets `bits` if the word allows it; gives the word as it was.
+    fn set_if(&self, bits: u32, allowed: impl Fn(u32) -> bool) -> Result<u32, u32> {
+        // ORDERING: AcqRel. The winner of a transition sees what was done before those it follows,
+        // and is seen by those that follow it.
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            allowed(word).then_some(word | bits)
+        })
+    }
+}
+
+fn encode(cause: Option<Cause>) -> u32 {
+    let number = cause.and_then(|cause| CAUSES.iter().position(|known| *known == cause));
+    number.map_or(0, |number| (number as u32 + 1) << CAUSE_SHIFT)
+}
+
+fn decode(bits: u32) -> Option<Cause> {
+    let number = (bits & CAUSE) >> CAUSE_SHIFT;
+    CAUSES.get((number as usize).checked_sub(1)?).copied()
+}

@@ -1,0 +1,135 @@
+//! The stages of a pool, which only rise, and how many accepted jobs have not ended.
+//!
+//! Both live in one word, so that a submission is either counted before the pool closed, and will
+//! be waited for, or refused. There is nothing between (law 10).
+//!
+//! ```text
+//! Open ──drain()──▶ Draining ──shutdown(), or the drain's time is up──▶ Stopping
+//!   └───────────────────────shutdown()──────────────────────────────────────▲
+//! ```
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Where a pool is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Takes jobs.
+    Open,
+    /// Takes no more jobs, runs those it has.
+    Draining,
+    /// Takes no more jobs, starts none, stops those that run.
+    Stopping,
+}
+
+const STAGE_SHIFT: u32 = 62;
+const COUNT: u64 = (1 << STAGE_SHIFT) - 1;
+
+/// The stage of a pool and the number of its unfinished jobs.
+#[derive(Debug)]
+pub(crate) struct Lifecycle(AtomicU64);
+
+impl Lifecycle {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts one more job, unless the pool takes none.
+    #[must_use]
+    pub(crate) fn enter(&self) -> bool {
+        // ORDERING: AcqRel. Acquire pairs with the Release in `rise`: who is refused sees what the
+        // closing thread did before. Release: see `leave`.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                (stage(word) == Stage::Open).then_some(word + 1)
+            })
+            .is_ok()
+    }
+
+    /// Counts one job less; `true` for the last one out of a closed pool.
+    pub(crate) fn leave(&self) -> bool {
+        // ORDERING: AcqRel makes a chain of all leavers, so that who sees zero sees what every job
+        // did. Pairs with the Acquire in `unfinished`.
+        let word = self.0.fetch_sub(1, Ordering::AcqRel);
+        word & COUNT == 1 && stage(word) > Stage::Open
+    }
+
+    /// Rises to `to`, and returns where the pool was; a later stage stays.
+    pub(crate) fn rise(&self, to: Stage) -> Stage {
+        let raised = |word| (stage(word) < to).then_some(word & COUNT | (to as u64) << STAGE_SHIFT);
+        // ORDERING: AcqRel pairs with the Acquires of `enter` and `stage`.
+        match self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised) {
+            Ok(before) | Err(before) => stage(before),
+        }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        // ORDERING: Acquire pairs with the Release in `rise`.
+        stage(self.0.load(Ordering::Acquire))
+    }
+
+    /// How many accepted jobs have not ended.
+    pub(crate) fn unfinished(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `leave`.
+        self.0.load(Ordering::Acquire) & COUNT
+    }
+}
+
+fn stage(word: u64) -> Stage {
+    match word >> STAGE_SHIFT {
+        0 => Stage::Open,
+        1 => Stage::Draining,
+        _ => Stage::Stopping,
+    }
+}
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_rise_and_never_fall() {
+        let life = Lifecycle::new();
+        assert!(life.enter());
+        assert_eq!(life.rise(Stage::Stopping), Stage::Open);
+        assert_eq!(life.rise(Stage::Draining), Stage::Stopping);
+        assert_eq!(life.stage(), Stage::Stopping);
+        assert!(!life.enter());
+        assert_eq!(life.unfinished(), 1);
+        assert!(life.leave());
+    }
+
+    #[test]
+    fn only_the_last_one_out_of_a_closed_pool_is_told_so() {
+        let life = Lifecycle::new();
+        assert!(life.enter());
+        assert!(!life.leave(), "an open pool has no last one");
+        assert!(life.enter() && life.enter());
+        life.rise(Stage::Draining);
+        assert!(!life.leave());
+        assert!(life.leave());
+    }
+}
+
+#[cfg(all(test, punctual_loom))]
+mod models {
+    use super::*;
+    use loom::thread;
+    use std::sync::Arc;
+
+    /// A job is waited for or refused, whichever comes first.
+    #[test]
+    fn enter_against_rise() {
+        loom::model(|| {
+            let life = Arc::new(Lifecycle::new());
+            let submitter = {
+                let life = Arc::clone(&life);
+                thread::spawn(move || life.enter() && life.leave())
+            };
+            life.rise(Stage::Draining);
+            let seen = life.unfinished();
+            let was_last = submitter.join().expect("no panic");
+            assert!(seen == 0 || was_last, "a job seen by the closer announces its end");
+            assert_eq!(life.unfinished(), 0);
+        });
+    }
+}

@@ -1,0 +1,37 @@
+//! The queue of one class, which all threads push to and all workers pop from.
+
+use crate::job::Task;
+use crate::queue::local::{Local, until_settled};
+use crossbeam_deque::Injector as Deque;
+
+/// How many jobs a worker takes at once. Small: they wait behind each other while one of them
+/// runs, until somebody steals them.
+const BATCH: usize = 8;
+
+#[derive(Default)]
+pub(super) struct Injector(Deque<Task>);
+
+impl Injector {
+    pub(super) fn push(&self, task: Task) {
+        self.0.push(task);
+    }
+
+    pub(super) fn pop(&self) -> Option<Task> {
+        if self.0.is_empty() {
+            return None;
+        }
+        until_settled(|| self.0.steal())
+    }
+
+    /// Pops one job, and moves some of those behind it to the worker's own deque.
+    pub(super) fn pop_batch(&self, local: &Local) -> Option<Task> {
+        if self.0.is_empty() {
+            return None;
+        }
+        until_settled(|| self.0.steal_batch_with_limit_and_pop(local.deque(), BATCH))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,96 @@
+//! The workers' own deques, and stealing from the others'.
+
+use crate::job::Task;
+use crate::sync::RwLock;
+use crossbeam_deque::{Steal, Stealer, Worker};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// One worker's own deque: its own end, for its own thread. Dropping it ends the stealing.
+pub(crate) struct Local {
+    deque: Worker<Task>,
+    number: usize,
+    /// How often this worker has looked for a job.
+    turns: Cell<u32>,
+    others: Others,
+}
+
+/// The other ends of all workers' deques.
+#[derive(Clone, Default)]
+pub(super) struct Others(Arc<RwLock<Vec<Other>>>);
+
+/// A worker's number, and the other end of its deque.
+type Other = (usize, Stealer<Task>);
+
+impl Local {
+    pub(super) fn new(others: &Others) -> Self {
+        let deque = Worker::new_fifo();
+        let mut list = others.0.write();
+        let number = list.last().map_or(0, |(last, _)| last + 1);
+        list.push((number, deque.stealer()));
+        drop(list);
+        Self { deque, number, turns: Cell::new(0), others: others.clone() }
+    }
+
+    pub(crate) fn push(&self, task: Task) {
+        self.deque.push(task);
+    }
+
+    pub(super) fn pop(&self) -> Option<Task> {
+        self.deque.pop()
+    }
+
+    pub(super) fn deque(&self) -> &Worker<Task> {
+        &self.deque
+    }
+
+    /// The number of this look for a job, from one.
+    pub(super) fn turn(&self) -> u32 {
+        self.turns.set(self.turns.get().wrapping_add(1));
+        self.turns.get()
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let mut list = self.others.0.write();
+        list.retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl Others {
+    /// Steals half of somebody's deque into `local`, and returns the first of it. Begins behind
+    /// `local` itself, so that not all steal from the same one.
+    pub(super) fn steal_for(&self, local: &Local) -> Option<Task> {
+        let list = self.0.read();
+        let at = list.iter().position(|(number, _)| *number == local.number).unwrap_or(0);
+        let (before, after) = list.split_at(at);
+        after
+            .iter()
+            .chain(before)
+            .filter(|(number, _)| *number != local.number)
+            .find_map(|(_, other)| until_settled(|| other.steal_batch_and_pop(&local.deque)))
+    }
+
+    /// Steals one job.
+    pub(super) fn steal(&self) -> Option<Task> {
+        let list = self.0.read();
+        list.iter().find_map(|(_, other)| until_settled(|| other.steal()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let list = self.0.read();
+        list.iter().map(|(_, other)| other.len()).sum()
+    }
+}
+
+/// Tries again while somebody else got in between; each such time that other one got on.
+pub(super) fn until_settled(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

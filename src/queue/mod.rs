@@ -1,0 +1,101 @@
+//! Where jobs wait, and in which order a worker finds them.
+//!
+//! Each class of [`Priority`] has an injector that all threads push to. A job of normal priority
+//! that a worker itself submits goes to that worker's own deque. Workers with nothing of their own
+//! steal from the others: a job is never stuck behind one that blocks its thread.
+//!
+//! # Order
+//! Usually: high; own deque; normal; the other workers' deques; low. Every [`NORMAL_TURN`]th time
+//! normal comes first, every [`LOW_TURN`]th time low does: so each class has a share of the workers
+//! however much there is of the classes above (law 10: what was accepted is done).
+//!
+//! An entry whose job was ended while it waited stays behind, without its captures, until a worker
+//! finds it or [`sweep`](Queue::sweep) throws it away. The pool sweeps before such entries
+//! outnumber the live ones by much.
+
+mod injector;
+mod local;
+
+pub(crate) use local::Local;
+
+use crate::job::Task;
+use crate::priority::Priority;
+use crate::sync::Mutex;
+use injector::Injector;
+use local::Others;
+
+/// Set so that a flood of high jobs leaves an eighth of the workers' turns to the others.
+const NORMAL_TURN: u32 = 8;
+/// Set so that low jobs trickle on under any load.
+const LOW_TURN: u32 = 32;
+
+/// The jobs of a pool that wait for a worker, and those ended while they waited.
+#[derive(Default)]
+pub(crate) struct Queue {
+    high: Injector,
+    normal: Injector,
+    low: Injector,
+    others: Others,
+    /// Held by the thread that sweeps.
+    sweeping: Mutex<()>,
+}
+
+impl Queue {
+    /// A worker's own deque, from which the others can steal until it is dropped.
+    pub(crate) fn join(&self) -> Local {
+        Local::new(&self.others)
+    }
+
+    /// Puts a job behind the others of its class.
+    pub(crate) fn push(&self, task: Task) {
+        self.injector(task.head.priority).push(task);
+    }
+
+    /// Finds a job for the worker with this deque, in the order above.
+    pub(crate) fn find(&self, local: &Local) -> Option<Task> {
+        match local.turn() {
+            n if n % LOW_TURN == 0 => self.low.pop().or_else(|| self.find_usual(local)),
+            n if n % NORMAL_TURN == 0 => self.normal.pop().or_else(|| self.find_usual(local)),
+            _ => self.find_usual(local),
+        }
+    }
+
+    /// Takes any job, from wherever it waits; for who ends them all.
+    pub(crate) fn pop_any(&self) -> Option<Task> {
+        let injected = self.high.pop().or_else(|| self.normal.pop());
+        injected.or_else(|| self.others.steal()).or_else(|| self.low.pop())
+    }
+
+    /// Throws out the entries of ended jobs, and gives each to `dead`. Keeps the order of the
+    /// rest, but for those that are pushed at the same time.
+    pub(crate) fn sweep(&self, mut dead: impl FnMut(Task)) {
+        let Some(_sweeping) = self.sweeping.try_lock() else { return };
+        for injector in [&self.high, &self.normal, &self.low] {
+            for _ in 0..injector.len() {
+                let Some(task) = injector.pop() else { break };
+                if task.head.state.is_decided() { dead(task) } else { injector.push(task) }
+            }
+        }
+        for _ in 0..self.others.len() {
+            let Some(task) = self.others.steal() else { break };
+            if task.head.state.is_decided() { dead(task) } else { self.push(task) }
+        }
+    }
+
+    fn find_usual(&self, local: &Local) -> Option<Task> {
+        self.high
+            .pop()
+            .or_else(|| local.pop())
+            .or_else(|| self.normal.pop_batch(local))
+            .or_else(|| self.others.steal_for(local))
+            .or_else(|| self.low.pop())
+    }
+
+    fn injector(&self, priority: Priority) -> &Injector {
+        match priority {
+            Priority::High => &self.high,
+            Priority::Normal => &self.normal,
+            Priority::Low => &self.low,
+        }
+    }
+}

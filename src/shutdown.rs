@@ -1,0 +1,272 @@
+//! The end of a pool: refuse new jobs, finish or stop the others, and report.
+
+use crate::deadline::Deadline;
+use crate::info::JobInfo;
+use crate::job::{Bell, Task};
+use crate::lifecycle::Stage;
+use crate::park::block_on;
+use crate::pool::{Core, Pool};
+use crate::stop::Cause;
+use crate::sync::{Ordering, thread};
+use crate::timekeeper::Armed;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long `wait` pauses between two looks whether a thread has exited.
+const JOIN_PAUSE: Duration = Duration::from_micros(50);
+
+impl Pool {
+    /// Refuses new jobs from now on, and finishes those that were accepted.
+    ///
+    /// Takes effect at the call. Await the result or [`wait`](Shutdown::wait) on it to know when
+    /// all is done; [`within`](Shutdown::within) bounds that. Dropping it changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| 1);
+    /// let report = pool.drain().wait();
+    /// assert_eq!(report.finished, 1);
+    /// assert_eq!(job.wait().unwrap(), 1);
+    /// ```
+    pub fn drain(&self) -> Shutdown {
+        self.core().close(Stage::Draining);
+        Shutdown::of(self)
+    }
+
+    /// Refuses new jobs from now on, ends those that wait as cancelled, and asks those that run to
+    /// stop.
+    ///
+    /// Takes effect at the call. Await the result or [`wait`](Shutdown::wait) on it to know when
+    /// the last body has returned; [`within`](Shutdown::within) bounds that, and should be used: a
+    /// body need not listen. Dropping it changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// let report = pool.shutdown().within(Duration::from_secs(5)).wait();
+    /// assert!(report.still_running.is_empty());
+    /// assert!(job.wait().unwrap_err().is_cancelled());
+    /// ```
+    pub fn shutdown(&self) -> Shutdown {
+        self.core().close(Stage::Stopping);
+        Shutdown::of(self)
+    }
+}
+
+/// A pool that drains or shuts down: waits for the end, as a future or by blocking.
+///
+/// All who wait are given the report. Within a job of the same pool, the end is when all other
+/// jobs have ended.
+///
+/// # Cancel safety
+/// Dropping it stops the waiting, not the shutdown; the time of `within` is then no longer kept.
+#[must_use = "the pool closes, but nobody waits for its end"]
+pub struct Shutdown {
+    core: Arc<Core>,
+    limit: Deadline,
+    /// Wakes those who wait when the limit has come.
+    alarm: Option<Armed<Bell>>,
+    /// Under which the waker is listed.
+    number: Option<u64>,
+}
+
+/// What became of a pool's jobs.
+///
+/// Every job that was ever accepted is in exactly one of the three.
+///
+/// # Examples
+///
+/// ```
+/// let report = punctual::Pool::new().drain().wait();
+/// assert_eq!(report.to_string(), "0 jobs finished, 0 never started, 0 still running");
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How many jobs ended in any other way than by this shutdown's catching them in the queue.
+    pub finished: u64,
+    /// The jobs that were in the queue: cancelled, and never started.
+    pub never_started: Vec<JobInfo>,
+    /// The jobs whose body had not returned when the time was up. Their handles have resolved.
+    pub still_running: Vec<JobInfo>,
+}
+
+impl Shutdown {
+    fn of(pool: &Pool) -> Self {
+        let core = Arc::clone(pool.core());
+        Self { core, limit: Deadline::NEVER, alarm: None, number: None }
+    }
+
+    /// Waits at most so long, from now on. When the time is up, what is queued ends as cancelled
+    /// and is named in the report as never started; the handles of bodies that run resolve as
+    /// cancelled, and are named as still running.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = punctual::Pool::new();
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
+    /// let deaf = pool.job().name("deaf").spawn_blocking(move || receive.recv());
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let report = pool.shutdown().within(Duration::from_millis(10)).wait();
+    /// assert_eq!(report.still_running.len() + report.never_started.len(), 1);
+    /// assert!(deaf.wait().unwrap_err().is_cancelled());
+    /// drop(send);
+    /// ```
+    pub fn within(mut self, time: Duration) -> Self {
+        self.limit = Deadline::after(time);
+        self.alarm = None;
+        self
+    }
+
+    /// Blocks this thread until the end, and until the pool's threads have exited, thread-locals
+    /// and all, as far as the time allows.
+    pub fn wait(mut self) -> ShutdownReport {
+        let handles = self.core.crew.take_handles();
+        let limit = self.limit;
+        let mut report = std::future::poll_fn(|cx| self.poll_report(cx));
+        let report = loop {
+            if let Some(report) = block_on(&mut report, limit) {
+                break report;
+            }
+        };
+        if !self.core.crew.is_here() {
+            join(handles, limit);
+        }
+        report
+    }
+
+    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
+        self.number = Some(self.core.crew.changed.list(self.number, cx.waker()));
+        if self.core.is_over() {
+            return Poll::Ready(self.core.report());
+        }
+        if self.limit.has_passed() {
+            self.core.cut();
+            return Poll::Ready(self.core.report());
+        }
+        Poll::Pending
+    }
+
+    /// Sees to it that this is polled when the limit has come; `false` if nobody can.
+    fn arm(&mut self) -> bool {
+        let Some(at) = self.limit.instant().filter(|_| self.alarm.is_none()) else { return true };
+        let crew = Arc::clone(&self.core.crew);
+        let armed = self.core.keeper.arm(at, Bell::Call(Box::new(move || crew.notify())));
+        self.alarm = armed.ok();
+        self.alarm.is_some()
+    }
+}
+
+/// If there is a limit and no thread to watch it, the time counts as up.
+impl Future for Shutdown {
+    type Output = ShutdownReport;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
+        if !self.arm() {
+            self.limit = Deadline::after(Duration::ZERO);
+        }
+        self.poll_report(cx)
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.core.crew.changed.unlist(number);
+        }
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (never, still) = (self.never_started.len(), self.still_running.len());
+        write!(f, "{} jobs finished, {never} never started, {still} still running", self.finished)
+    }
+}
+
+impl Core {
+    fn close(&self, stage: Stage) {
+        self.crew.lifecycle.rise(stage);
+        if let Some(places) = &self.places {
+            places.close();
+        }
+        self.retire();
+        if stage == Stage::Stopping {
+            self.stop_all();
+        }
+    }
+
+    /// Ends all that waits, asks all that runs to stop. What comes later sees the stage.
+    fn stop_all(&self) {
+        self.crew.empty_queue(|task| {
+            task.stop(Cause::Shutdown);
+        });
+        for (job, _) in self.crew.at_desks() {
+            job.stop(Cause::Shutdown);
+        }
+    }
+
+    /// The time is up: resolves every handle without waiting for any body.
+    fn cut(&self) {
+        self.close(Stage::Stopping);
+        loop {
+            let jobs = self.crew.at_desks();
+            for (job, _) in &jobs {
+                job.stop(Cause::Shutdown);
+                job.give_up();
+            }
+            // Between the queue and a desk, or before the queue, a job is nowhere to be seen. No
+            // user code runs there, so it is a matter of moments.
+            // ORDERING: Acquire pairs with the Releases in `claimed` and `ended`.
+            let seen = jobs.len() as u64 + self.ending.load(Ordering::Acquire);
+            if self.crew.lifecycle.unfinished() <= seen {
+                break;
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Whether all jobs have ended and all threads have left, but for this one.
+    fn is_over(&self) -> bool {
+        self.crew.lifecycle.unfinished() <= self.crew.jobs_here() as u64 && self.crew.others() == 0
+    }
+
+    fn report(&self) -> ShutdownReport {
+        let goes_on = |job: &Task| job.head.state.is_running() && !job.head.state.has_ended();
+        let still_running = self.crew.infos(goes_on);
+        let never_started = self.never_started.lock().clone();
+        let named = (never_started.len() + still_running.len()) as u64;
+        let finished = self.counters.accepted().saturating_sub(named);
+        ShutdownReport { finished, never_started, still_running }
+    }
+}
+
+/// Waits for threads that have left the pool, until the limit.
+fn join(handles: Vec<thread::JoinHandle<()>>, limit: Deadline) {
+    for handle in handles {
+        while !handle.is_finished() {
+            if limit.has_passed() {
+                return;
+            }
+            crate::park::park_for(JOIN_PAUSE);
+        }
+        let _ = handle.join(); // a worker never unwinds
+    }
+}

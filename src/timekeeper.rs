@@ -1,0 +1,363 @@
+//! One thread that notices deadlines, started when the first one needs it. It knows no job.
+//!
+//! An alarm that is no longer wanted is taken out at once, by dropping its [`Armed`]: a job that
+//! ends in time leaves nothing behind. The thread leaves when it had nothing to watch for a while.
+//!
+//! Ringing an alarm runs user code (destructors, hooks, wakers), which may be slow. That must delay
+//! nobody else's deadline (law 2), so while the watcher rings, a deputy looks after it: if one ring
+//! lasts longer than [`PATIENCE`], the deputy takes the watch, and the late one becomes the deputy
+//! when it returns, or leaves if there is one.
+//!
+//! # Rules
+//! 1. Alarms are rung and dropped with no lock held.
+//! 2. There is one watcher at a time: the thread whose number is `watch`. Only it takes alarms out
+//!    because they are due.
+//! 3. `threads` counts the watcher, the deputy and those stuck in a ring.
+//! 4. The first watcher is started under the lock. All other threads are started outside it.
+
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a ring may last before the deputy takes the watch. Each slow ring costs those that are
+/// due behind it at most about twice this.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+/// How long a thread stays with nothing to watch.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Something to be done at a moment.
+pub(crate) trait Alarm: Send + 'static {
+    /// Does it. Runs on the timekeeper's thread, under no lock. Must not unwind.
+    fn ring(self);
+}
+
+/// What an alarm is filed under: when, and a number that tells equal moments apart.
+type Key = (Instant, u64);
+
+/// Watches the clock for alarms of type `A`.
+pub(crate) struct Timekeeper<A> {
+    state: Mutex<State<A>>,
+    /// The watcher waits here for an earlier alarm.
+    watch: Condvar,
+    /// The deputy waits here for a ring to begin.
+    deputy: Condvar,
+    name: String,
+}
+
+struct State<A> {
+    alarms: BTreeMap<Key, A>,
+    /// The number the next alarm is filed under.
+    next: u64,
+    /// The number of the watcher (rule 2); zero while there is none.
+    watch: u64,
+    /// How many watches there have been; each has its own number.
+    watches: u64,
+    /// How many rings have begun. With `ringing` it tells the deputy that one lasts.
+    rings: u64,
+    ringing: bool,
+    deputy: Deputy,
+    threads: usize,
+    /// Threads leave as soon as there is nothing to watch.
+    closed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deputy {
+    Absent,
+    /// Waits to be notified that a ring has begun.
+    Asleep,
+    /// Looks every [`PATIENCE`] whether a ring lasts.
+    Looking,
+}
+
+/// An alarm that is set. Dropping it takes the alarm back, if it was not rung yet.
+pub(crate) struct Armed<A: Alarm> {
+    keeper: Arc<Timekeeper<A>>,
+    key: Key,
+}
+
+impl<A: Alarm> Armed<A> {
+    pub(crate) fn at(&self) -> Instant {
+        self.key.0
+    }
+}
+
+impl<A: Alarm> Drop for Armed<A> {
+    fn drop(&mut self) {
+        let alarm = self.keeper.state.lock().alarms.remove(&self.key);
+        drop(alarm); // after the lock (rule 1)
+    }
+}
+
+impl<A: Alarm> Timekeeper<A> {
+    /// A timekeeper whose threads will have this name; it has none yet.
+    pub(crate) fn new(name: String) -> Arc<Self> {
+        let state = State {
+            alarms: BTreeMap::new(),
+            next: 0,
+            watch: 0,
+            watches: 0,
+            rings: 0,
+            ringing: false,
+            deputy: Deputy::Absent,
+            threads: 0,
+            closed: false,
+        };
+        let (watch, deputy) = (Condvar::new(), Condvar::new());
+        Arc::new(Self { state: Mutex::new(state), watch, deputy, name })
+    }
+
+    /// Sets an alarm.
+    ///
+    /// # Errors
+    /// The first alarm needs a thread. If the system gives none, the alarm is not set.
+    pub(crate) fn arm(self: &Arc<Self>, at: Instant, alarm: A) -> io::Result<Armed<A>> {
+        let mut state = self.state.lock();
+        if state.watch == 0 {
+            // Under the lock, so that nobody counts on a watcher that then fails to start.
+            self.start_watcher(&mut state)?;
+        }
+        let key = (at, state.next);
+        state.next += 1;
+        let is_first = state.alarms.first_key_value().is_none_or(|(first, _)| key < *first);
+        state.alarms.insert(key, alarm);
+        drop(state);
+        if is_first {
+            self.watch.notify_one();
+        }
+        Ok(Armed { keeper: Arc::clone(self), key })
+    }
+
+    /// How many alarms are set.
+    pub(crate) fn alarms(&self) -> usize {
+        self.state.lock().alarms.len()
+    }
+
+    /// From now on threads leave as soon as there is nothing to watch.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.watch.notify_all();
+        self.deputy.notify_all();
+    }
+
+    fn start_watcher(self: &Arc<Self>, state: &mut State<A>) -> io::Result<()> {
+        let number = state.next_watch();
+        let keeper = Arc::clone(self);
+        self.start(move || keeper.stand_watch(number))?;
+        state.threads += 1;
+        state.watch = number;
+        Ok(())
+    }
+
+    fn start_deputy(self: &Arc<Self>) {
+        let keeper = Arc::clone(self);
+        if self.start(move || keeper.stand_by()).is_err() {
+            let mut state = self.state.lock();
+            state.deputy = Deputy::Absent; // the next ring tries again
+            state.threads -= 1;
+        }
+    }
+
+    fn start(&self, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        thread::Builder::new().name(self.name.clone()).spawn(run).map(drop)
+    }
+
+    /// The watcher: waits for the next alarm, rings it, and so on while the watch is its own.
+    fn stand_watch(self: Arc<Self>, number: u64) {
+        let mut state = self.state.lock();
+        let mut busy = Instant::now();
+        while state.watch == number {
+            let now = Instant::now();
+            match state.first() {
+                Some(at) if at <= now => state = self.ring_first(state, number),
+                Some(at) => state = self.watch.wait_until(state, Some(at)),
+                None if state.closed || now.duration_since(busy) >= KEEP_ALIVE => {
+                    state.watch = 0;
+                    state.threads -= 1;
+                    return;
+                }
+                None => {
+                    state = self.watch.wait_for(state, KEEP_ALIVE);
+                    continue;
+                }
+            }
+            busy = Instant::now();
+        }
+        self.come_back(state);
+    }
+
+    /// Rings the first alarm, with a deputy looking after it.
+    fn ring_first<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State<A>>,
+        number: u64,
+    ) -> MutexGuard<'a, State<A>> {
+        let Some((_, alarm)) = state.alarms.pop_first() else { return state };
+        state.rings += 1;
+        state.ringing = true;
+        let deputy = std::mem::replace(&mut state.deputy, Deputy::Looking);
+        state.threads += usize::from(deputy == Deputy::Absent);
+        drop(state);
+        match deputy {
+            Deputy::Absent => self.start_deputy(),
+            Deputy::Asleep => self.deputy.notify_one(),
+            Deputy::Looking => {}
+        }
+        alarm.ring();
+        let mut state = self.state.lock();
+        if state.watch == number {
+            state.ringing = false;
+        }
+        state
+    }
+
+    /// A watcher that lost the watch during a long ring.
+    fn come_back(self: &Arc<Self>, mut state: MutexGuard<'_, State<A>>) {
+        if state.deputy != Deputy::Absent {
+            state.threads -= 1;
+            return;
+        }
+        state.deputy = Deputy::Looking;
+        drop(state);
+        Arc::clone(self).stand_by();
+    }
+
+    /// The deputy: takes the watch when one ring lasts too long.
+    fn stand_by(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        loop {
+            let seen = state.rings;
+            state = self.deputy.wait_for(state, PATIENCE);
+            if state.rings != seen {
+                continue;
+            }
+            if state.ringing {
+                state.deputy = Deputy::Absent;
+                state.ringing = false;
+                let number = state.next_watch();
+                state.watch = number;
+                drop(state);
+                return self.stand_watch(number);
+            }
+            state = self.sleep(state);
+            if state.deputy == Deputy::Absent {
+                return;
+            }
+        }
+    }
+
+    /// The deputy waits for a ring, or leaves when none comes.
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<A>>) -> MutexGuard<'a, State<A>> {
+        state.deputy = Deputy::Asleep;
+        let until = Instant::now().checked_add(KEEP_ALIVE);
+        while state.deputy == Deputy::Asleep {
+            if state.closed && state.alarms.is_empty()
+                || until.is_some_and(|at| at <= Instant::now())
+            {
+                state.deputy = Deputy::Absent;
+                state.threads -= 1;
+                break;
+            }
+            state = self.deputy.wait_until(state, until);
+        }
+        state
+    }
+}
+
+impl<A> State<A> {
+    fn first(&self) -> Option<Instant> {
+        self.alarms.first_key_value().map(|(key, _)| key.0)
+    }
+
+    fn next_watch(&mut self) -> u64 {
+        self.watches += 1;
+        self.watches
+    }
+}
+
+impl<A> fmt::Debug for Timekeeper<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timekeeper").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    struct Call(Box<dyn FnOnce() + Send>);
+
+    impl Alarm for Call {
+        fn ring(self) {
+            (self.0)();
+        }
+    }
+
+    fn keeper() -> Arc<Timekeeper<Call>> {
+        Timekeeper::new("timekeeper-test".to_owned())
+    }
+
+    fn send<T: Send + 'static>(to: &mpsc::Sender<T>, value: T) -> Call {
+        let to = to.clone();
+        Call(Box::new(move || drop(to.send(value))))
+    }
+
+    #[test]
+    fn alarms_ring_in_order_and_never_early() {
+        let (to, rung) = mpsc::channel();
+        let keeper = keeper();
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let _armed = [30, 10, 20].map(|ms| keeper.arm(at(ms), send(&to, ms)).expect("a thread"));
+        for ms in [10, 20, 30] {
+            assert_eq!(rung.recv(), Ok(ms));
+            assert!(Instant::now() >= at(ms));
+        }
+        assert_eq!(keeper.alarms(), 0);
+    }
+
+    #[test]
+    fn a_dropped_alarm_leaves_nothing_and_never_rings() {
+        let (to, rung) = mpsc::channel();
+        let keeper = keeper();
+        let soon = Instant::now() + Duration::from_millis(5);
+        drop(keeper.arm(soon, send(&to, 1)).expect("a thread"));
+        assert_eq!(keeper.alarms(), 0);
+        let _later = keeper.arm(soon, send(&to, 2)).expect("a thread");
+        assert_eq!(rung.recv(), Ok(2));
+    }
+
+    #[test]
+    fn slow_rings_delay_nobody() {
+        let (to, rung) = mpsc::channel();
+        let keeper = keeper();
+        let now = Instant::now();
+        let gates: Vec<_> = (0..5).map(|_| mpsc::channel::<()>()).collect();
+        let (open, closed): (Vec<_>, Vec<_>) = gates.into_iter().unzip();
+        let mut armed = Vec::new();
+        for gate in closed {
+            let stuck = Call(Box::new(move || drop(gate.recv())));
+            armed.push(keeper.arm(now, stuck).expect("a thread"));
+        }
+        armed.push(keeper.arm(now, send(&to, ())).expect("a thread"));
+        assert_eq!(rung.recv_timeout(Duration::from_secs(20)), Ok(()));
+        drop(open);
+    }
+
+    #[test]
+    fn a_closed_timekeeper_without_alarms_has_no_threads() {
+        let (to, rung) = mpsc::channel();
+        let keeper = keeper();
+        let _armed = keeper.arm(Instant::now(), send(&to, ())).expect("a thread");
+        assert_eq!(rung.recv(), Ok(()));
+        keeper.close();
+        while keeper.state.lock().threads > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The threads of a pool: each finds a job, runs it, or parks.
+//!
+//! # Rules
+//! 1. A worker puts a job on its desk before it claims it, and only then looks whether the pool
+//!    stops. A shutdown first says that the pool stops, and then looks at the desks. So one of the
+//!    two sees the other, and no body starts unasked.
+//! 2. A desk is cleared when all is over for its job; then the pool counts it as ended, too.
+//! 3. The idle protocol is `idle`'s; this file parks and unparks for it.
+
+use crate::deadline::Deadline;
+use crate::idle::{Counts, Idle, NotStarted, Rest, Wake};
+use crate::info::JobInfo;
+use crate::job::Task;
+use crate::lifecycle::{Lifecycle, Stage};
+use crate::priority::Priority;
+use crate::queue::{Local, Queue};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, thread};
+use crate::unwind::{self, Payload};
+use crate::wakers::Wakers;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A function of the user's that every thread calls.
+pub(crate) type ThreadHook = Arc<dyn Fn() + Send + Sync>;
+
+/// How many ended jobs may wait in the queue beyond as many as there are live ones.
+const DEAD_ALLOWED: usize = 1024;
+
+/// What the threads of a pool are made with.
+pub(crate) struct Threads {
+    pub(crate) name: String,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) on_start: Option<ThreadHook>,
+    pub(crate) on_stop: Option<ThreadHook>,
+    /// Told of a panic in one of the hooks.
+    pub(crate) on_panic: Arc<dyn Fn(Payload) + Send + Sync>,
+}
+
+/// All workers of a pool, and what they share.
+pub(crate) struct Crew {
+    pub(crate) lifecycle: Lifecycle,
+    /// Woken when the last job of a closed pool has ended, and when a worker has left.
+    pub(crate) changed: Wakers,
+    queue: Queue,
+    idle: Idle<Colleague>,
+    desks: Mutex<Vec<Arc<Desk>>>,
+    /// Entries in the queue whose job was ended there.
+    dead: AtomicUsize,
+    /// How many threads have been started, for their names.
+    started: AtomicUsize,
+    threads: Threads,
+}
+
+/// What others see of one worker.
+struct Desk {
+    name: String,
+    /// The jobs it is at: more than one when a job waits for another right there.
+    jobs: Mutex<Vec<Task>>,
+    /// Set by who takes it off the idle stack.
+    called: AtomicBool,
+    /// Set by the worker itself, before it first parks.
+    thread: OnceLock<thread::Thread>,
+    /// For a shutdown that waits for the thread's very end.
+    handle: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// A worker as the idle stack names it.
+#[derive(Clone)]
+struct Colleague(Arc<Desk>);
+
+impl PartialEq for Colleague {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Colleague {
+    fn unpark(&self) {
+        // ORDERING: Release pairs with the Acquire swap in `park`.
+        self.0.called.store(true, Ordering::Release);
+        if let Some(thread) = self.0.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// What a worker's own thread knows: whose it is, and its deque.
+struct Here {
+    crew: Arc<Crew>,
+    desk: Arc<Desk>,
+    local: Rc<Local>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+}
+
+impl Crew {
+    /// A crew with no threads yet.
+    pub(crate) fn new(threads: Threads) -> Arc<Self> {
+        Arc::new(Self {
+            lifecycle: Lifecycle::new(),
+            changed: Wakers::default(),
+            queue: Queue::default(),
+            idle: Idle::new(threads.min, threads.max),
+            desks: Mutex::new(Vec::new()),
+            dead: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
+            threads,
+        })
+    }
+
+    /// Starts the threads that are always there.
+    pub(crate) fn start_min(self: &Arc<Self>) -> io::Result<()> {
+        for _ in 0..self.threads.min {
+            self.idle.starting();
+            if let Err(error) = self.start() {
+                self.not_started();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a job, and sees to it that somebody comes for it. `false` if it can not be counted.
+    #[must_use]
+    pub(crate) fn submit(self: &Arc<Self>, task: Task) -> bool {
+        if self.idle.counts().queued() >= crate::idle::MAX_QUEUED {
+            return false;
+        }
+        let wake = self.idle.announce();
+        self.push(task);
+        if wake {
+            self.wake();
+        }
+        true
+    }
+
+    /// A job's entry, counted as dead, is no longer in the queue, or never will be.
+    pub(crate) fn forget_entry(&self) {
+        // ORDERING: Relaxed; the number only says when to sweep, and what metrics show.
+        self.dead.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A job was ended in the queue, or on its way there. Sweeps when there are many such.
+    pub(crate) fn entry_died(&self) {
+        // ORDERING: Relaxed, see `forget_entry`.
+        let dead = self.dead.fetch_add(1, Ordering::Relaxed) + 1;
+        let entries = self.idle.counts().queued() as usize;
+        if dead > DEAD_ALLOWED && dead > entries / 2 {
+            self.queue.sweep(|task| self.drop_dead(task));
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.idle.counts()
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn queued(&self) -> usize {
+        // ORDERING: Relaxed, see `forget_entry`.
+        let dead = self.dead.load(Ordering::Relaxed);
+        (self.idle.counts().queued() as usize).saturating_sub(dead)
+    }
+
+    /// From now on, workers with nothing to do leave.
+    pub(crate) fn retire(&self) {
+        for worker in self.idle.retire() {
+            worker.unpark();
+        }
+    }
+
+    /// Gives every job that waits to `end`, which must end it.
+    pub(crate) fn empty_queue(&self, mut end: impl FnMut(Task)) {
+        while self.idle.counts().queued() > 0 {
+            match self.queue.pop_any() {
+                Some(task) => self.end_popped(task, &mut end),
+                None => thread::yield_now(), // it is being pushed, or taken
+            }
+        }
+    }
+
+    /// The jobs that workers are at just now, each with its worker's name.
+    pub(crate) fn at_desks(&self) -> Vec<(Task, String)> {
+        let desks = self.desks.lock().clone();
+        let at = |desk: &Arc<Desk>| {
+            let jobs = desk.jobs.lock().clone();
+            jobs.into_iter().map(|job| (job, desk.name.clone())).collect::<Vec<_>>()
+        };
+        desks.iter().flat_map(at).collect()
+    }
+
+    /// What is known of the jobs at the desks for which `wanted` holds.
+    pub(crate) fn infos(&self, wanted: impl Fn(&Task) -> bool) -> Vec<JobInfo> {
+        let jobs = self.at_desks().into_iter().filter(|(job, _)| wanted(job));
+        jobs.map(|(job, thread)| JobInfo { thread: Some(thread), ..job.head.info() }).collect()
+    }
+
+    /// How many workers have not left, but for this thread if it is one.
+    pub(crate) fn others(&self) -> usize {
+        self.desks.lock().len() - usize::from(self.is_here())
+    }
+
+    /// How many jobs this very thread is at.
+    pub(crate) fn jobs_here(&self) -> usize {
+        self.here(|here| here.desk.jobs.lock().len()).unwrap_or(0)
+    }
+
+    pub(crate) fn is_here(&self) -> bool {
+        self.here(|_| ()).is_some()
+    }
+
+    /// The threads there are, for who wants to wait for their end.
+    pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
+        let desks = self.desks.lock().clone();
+        desks.iter().filter_map(|desk| desk.handle.lock().take()).collect()
+    }
+
+    pub(crate) fn notify(&self) {
+        self.changed.wake_all(|payload| (self.threads.on_panic)(payload));
+    }
+
+    fn here<R>(&self, look: impl FnOnce(&Here) -> R) -> Option<R> {
+        let look = |here: &RefCell<Option<Here>>| {
+            let here = here.borrow();
+            here.as_ref().filter(|here| std::ptr::eq(&*here.crew, self)).map(look)
+        };
+        HERE.try_with(look).ok().flatten()
+    }
+
+    /// Into this worker's own deque if it is one of ours, else into the injector.
+    fn push(&self, task: Task) {
+        let own = if task.head.priority == Priority::Normal {
+            self.here(|here| Rc::clone(&here.local))
+        } else {
+            None
+        };
+        match own {
+            Some(local) => local.push(task),
+            None => self.queue.push(task),
+        }
+    }
+
+    fn wake(self: &Arc<Self>) {
+        match self.idle.wake() {
+            Wake::Parked(worker) => worker.unpark(),
+            Wake::New => {
+                if self.start().is_err() {
+                    self.not_started();
+                }
+            }
+            Wake::Nobody => {}
+        }
+    }
+
+    /// Starts a thread that is already counted.
+    fn start(self: &Arc<Self>) -> io::Result<()> {
+        // ORDERING: Relaxed; only the number counts.
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let desk = Arc::new(Desk {
+            name: format!("{}-{number}", self.threads.name),
+            jobs: Mutex::new(Vec::new()),
+            called: AtomicBool::new(false),
+            thread: OnceLock::new(),
+            handle: Mutex::new(None),
+        });
+        let mut builder = thread::Builder::new().name(desk.name.clone());
+        if let Some(size) = self.threads.stack_size {
+            builder = builder.stack_size(size);
+        }
+        self.desks.lock().push(Arc::clone(&desk));
+        let (crew, own_desk) = (Arc::clone(self), Arc::clone(&desk));
+        match builder.spawn(move || crew.work(own_desk)) {
+            Ok(handle) => *desk.handle.lock() = Some(handle),
+            Err(error) => {
+                self.remove(&desk);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The system gave no thread. What is queued is left to the workers there are; if there are
+    /// none it is refused, here and now, rather than left to nobody.
+    fn not_started(&self) {
+        match self.idle.not_started() {
+            NotStarted::Uncounted => {}
+            NotStarted::Unpark(worker) => worker.unpark(),
+            NotStarted::Alone => loop {
+                self.empty_queue(|task| task.refuse(crate::error::Rejection::NoThread));
+                if self.idle.leave_alone() {
+                    break;
+                }
+            },
+        }
+    }
+
+    /// A worker's life.
+    fn work(self: Arc<Self>, desk: Arc<Desk>) {
+        let _ = desk.thread.set(thread::current());
+        let local = Rc::new(self.queue.join());
+        let here =
+            Here { crew: Arc::clone(&self), desk: Arc::clone(&desk), local: Rc::clone(&local) };
+        HERE.set(Some(here));
+        self.call_hook(&self.threads.on_start);
+        let mut searching = true; // so it was counted when it was started
+        loop {
+            match self.next(&local, searching) {
+                Some(task) => {
+                    self.run(&desk, &task);
+                    searching = false;
+                }
+                None if self.rest(&desk, searching) => searching = true,
+                None => break,
+            }
+        }
+        self.call_hook(&self.threads.on_stop);
+        HERE.set(None);
+        drop(local);
+        self.remove(&desk);
+    }
+
+    /// Finds a live job; `None` when nothing is queued.
+    fn next(self: &Arc<Self>, local: &Local, searching: bool) -> Option<Task> {
+        while self.idle.counts().queued() > 0 {
+            let Some(task) = self.queue.find(local) else {
+                thread::yield_now(); // it is being pushed, or taken
+                continue;
+            };
+            let live = !task.head.state.is_decided();
+            if self.idle.took(searching && live) {
+                self.wake();
+            }
+            if live {
+                return Some(task);
+            }
+            self.forget_entry();
+        }
+        None
+    }
+
+    /// Rules 1 and 2.
+    fn run(&self, desk: &Desk, task: &Task) {
+        desk.jobs.lock().push(Arc::clone(task));
+        if self.lifecycle.stage() == Stage::Stopping {
+            task.stop(crate::stop::Cause::Shutdown);
+        }
+        if !task.execute() {
+            self.forget_entry(); // whoever ended it counted its entry as dead
+        }
+        let done = desk.jobs.lock().pop();
+        drop(done);
+    }
+
+    /// Parks until there is something to do; `false` to leave.
+    fn rest(&self, desk: &Arc<Desk>, searching: bool) -> bool {
+        let me = Colleague(Arc::clone(desk));
+        let mut rest = self.idle.rest(&me, searching);
+        while rest == Rest::Park {
+            if self.park(desk) {
+                return true;
+            }
+            rest = self.idle.timed_out(&me);
+        }
+        rest == Rest::Search
+    }
+
+    /// Parks for the keep-alive time; `true` if called before it is over.
+    fn park(&self, desk: &Desk) -> bool {
+        let until = Deadline::after(self.threads.keep_alive);
+        // ORDERING: Acquire pairs with the Release in `unpark`.
+        while !desk.called.swap(false, Ordering::Acquire) {
+            match until.remaining() {
+                None => thread::park(),
+                Some(Duration::ZERO) => return false,
+                Some(left) => crate::park::park_for(left),
+            }
+        }
+        true
+    }
+
+    fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {
+        let _ = self.idle.took(false); // who does not search is never asked to wake
+        if !task.head.state.is_decided() {
+            end(task);
+        }
+        self.forget_entry(); // whoever ended it counted its entry as dead
+    }
+
+    fn drop_dead(&self, task: Task) {
+        let _ = self.idle.took(false);
+        self.forget_entry();
+        drop(task);
+    }
+
+    fn remove(&self, desk: &Arc<Desk>) {
+        self.desks.lock().retain(|other| !Arc::ptr_eq(other, desk));
+        self.notify();
+    }
+
+    fn call_hook(&self, hook: &Option<ThreadHook>) {
+        if let Some(hook) = hook {
+            if let Err(payload) = unwind::catch(|| hook()) {
+                (self.threads.on_panic)(payload);
+            }
+        }
+    }
+}
