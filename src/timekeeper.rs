@@ -341,7 +341,7 @@ mod tests {
         let (open, closed): (Vec<_>, Vec<_>) = gates.into_iter().unzip();
         let mut armed = Vec::new();
         for gate in closed {
-            let stuck = Call(Box::new(move || drop(gate.recv())));
+            let stuck = Call(Box::new(move || assert!(gate.recv().is_err())));
             armed.push(keeper.arm(now, stuck).expect("a thread"));
         }
         armed.push(keeper.arm(now, send(&to, ())).expect("a thread"));
