@@ -50,7 +50,8 @@ pub(crate) struct Crew {
     queue: Queue,
     idle: Idle<Colleague>,
     desks: Mutex<Vec<Arc<Desk>>>,
-    /// Entries in the queue whose job was ended there.
+    /// Entries in the queue whose job was ended there, as an `isize`: an entry may be found dead
+    /// before the one who ended its job has counted it.
     dead: AtomicUsize,
     /// How many threads have been started, for their names.
     started: AtomicUsize,
@@ -151,9 +152,9 @@ impl Crew {
     /// A job was ended in the queue, or on its way there. Sweeps when there are many such.
     pub(crate) fn entry_died(&self) {
         // ORDERING: Relaxed, see `forget_entry`.
-        let dead = self.dead.fetch_add(1, Ordering::Relaxed) + 1;
+        let dead = at_least_zero(self.dead.fetch_add(1, Ordering::Relaxed));
         let entries = self.idle.counts().queued() as usize;
-        if dead > DEAD_ALLOWED && dead > entries / 2 {
+        if dead >= DEAD_ALLOWED && dead > entries / 2 {
             self.queue.sweep(|task| self.drop_dead(task));
         }
     }
@@ -165,7 +166,7 @@ impl Crew {
     /// How many jobs wait.
     pub(crate) fn queued(&self) -> usize {
         // ORDERING: Relaxed, see `forget_entry`.
-        let dead = self.dead.load(Ordering::Relaxed);
+        let dead = at_least_zero(self.dead.load(Ordering::Relaxed));
         (self.idle.counts().queued() as usize).saturating_sub(dead)
     }
 
@@ -411,4 +412,9 @@ impl Crew {
             }
         }
     }
+}
+
+/// A count that may be below zero for a moment.
+fn at_least_zero(count: usize) -> usize {
+    usize::try_from(count as isize).unwrap_or(0)
 }

@@ -13,6 +13,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// After so long a worker that is about to start a job is looked at again.
+const ABOUT_TO_START: Duration = Duration::from_micros(100);
+
 /// What a pool's timekeeper rings.
 pub(crate) enum Bell {
     /// Something may be due for this job.
@@ -93,10 +96,11 @@ impl Cell {
         }
     }
 
-    /// What may be due next for a job that has not started, or is just about to.
+    /// What may be due next for a job that has not started. One that a worker is just about to
+    /// start is no longer for the queue's limits to end, and soon for its run's.
     fn next_of_queue(&self) -> Deadline {
         match self.head.started.get() {
-            Some(_) => self.head.run_limit(),
+            Some(_) => self.head.run_limit().max(Deadline::after(ABOUT_TO_START)),
             None => self.queue_limit(),
         }
     }
@@ -106,8 +110,12 @@ impl Cell {
         let (Some(settings), Some(at)) = (&self.head.settings, deadline.instant()) else {
             return Ok(());
         };
+        // Set under the lock that it is kept under. Otherwise it could ring, and be set anew, before
+        // it is kept, and keeping it would then take the new one back.
+        let mut ties = settings.ties.lock();
         let armed = self.head.owner.keeper().arm(at, Bell::Job(Arc::clone(self)))?;
-        let old = settings.ties.lock().alarm.replace(armed);
+        let old = ties.alarm.replace(armed);
+        drop(ties);
         drop(old);
         if self.head.state.is_decided() {
             self.head.untie_timer(); // who decided may have untied before this alarm was there
