@@ -63,6 +63,35 @@ pub struct Builder {
     on_unseen_panic: UnseenPanicHook,
 }
 
+impl Pool {
+    /// A pool with the [builder](Self::builder)'s defaults. Starts no thread yet.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// assert_eq!(pool.metrics().threads, 0);
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::of(Builder::new().into_core())
+    }
+
+    /// Settings for a new pool.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().name("images").threads(1..=2).build().unwrap();
+    /// assert_eq!(pool.metrics().threads, 1);
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {

@@ -1,4 +1,111 @@
 //! Blocking work that ends on time, or says exactly why not.
+//!
+//! `punctual` runs blocking jobs (database calls, name look-ups, files, hashing, FFI) on threads of
+//! its own, and hands back a future for each. A job can have a deadline for its whole life, for its
+//! time in the queue and for its run. It can be cancelled by its handle, a token, its parent or a
+//! shutdown. One that has not started ends at once, without a worker; one that runs is told, and its
+//! handle resolves at its deadline even if it does not listen. Every error says which job, in which
+//! phase, after how long.
+//!
+//! ```
+//! use punctual::{JobError, Phase, Pool};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let pool = Pool::builder().name("db").threads(0..=64).queue_limit(10_000).build().unwrap();
+//! let sum = pool
+//!     .job()
+//!     .name("report")
+//!     .timeout(Duration::from_millis(250))
+//!     .spawn(|cx| {
+//!         let mut sum = 0_u64;
+//!         for row in 0..1000 {
+//!             cx.check()?; // one load: has anybody asked this job to stop?
+//!             sum += row;
+//!         }
+//!         Ok::<_, punctual::Stopped>(sum)
+//!     })
+//!     .await;
+//! match sum {
+//!     Ok(sum) => assert_eq!(sum, 499_500),
+//!     Err(JobError::TimedOut(stop)) if stop.phase() == Phase::Queued => { /* safe to retry */ }
+//!     Err(other) => eprintln!("{other}"),
+//! }
+//! # }
+//! ```
+//!
+//! # As a drop-in
+//! [`spawn_blocking`] has the shape of `tokio::task::spawn_blocking`; change the `use` line. With the
+//! feature `tokio` (on by default) a job runs inside the runtime context of its spawner. The handles
+//! are plain futures for any executor, and [`JobHandle::wait`] needs none.
+//!
+//! # The laws
+//! Each is a module of tests in `tests/laws/`.
+//!
+//! 1. **One outcome.** Every job has exactly one outcome, decided once, whatever panics, fails or
+//!    shuts down; no handle hangs.
+//! 2. **Queued means never ran.** A job stopped or refused in phase [`Queued`](Phase::Queued) never
+//!    had its body called, and everything the body captured has been dropped when the outcome is
+//!    seen. A slow or panicking destructor delays nobody else's deadline.
+//! 3. **Ok means ran once, to the end.**
+//! 4. **The body has the last word.** After a stop request, a body that still returns `Ok(v)` before
+//!    its handle resolved yields `Ok(v)`. A body that returns `Err(_)` or unwinds through
+//!    [`checkpoint`] after the request yields `Cancelled` or `TimedOut` with phase
+//!    [`Running`](Phase::Running), the `Err` kept. A panic stays a panic.
+//! 5. **Punctual.** A handle with a deadline resolves by deadline + grace whatever the body does;
+//!    never before the deadline as timed out. A value that comes later goes to the job's
+//!    [`on_late`](Job::on_late), or is dropped on the worker. [`JobHandle::stopped`] waits for the
+//!    body's real end.
+//! 6. **A queued job needs no worker to end.** Cancel, timeout and shutdown resolve it at once, and
+//!    free its place in the queue at once, while every worker is busy.
+//! 7. **Told is told.** Once a stop is requested, [`check`](JobContext::check) fails for ever with
+//!    the first cause; each [`on_stop`](JobContext::on_stop) callback runs exactly once; one that
+//!    panics stops neither the others nor the canceller.
+//! 8. **`cancel()` says what it hit**: `Some(Queued)`, `Some(Running)`, or `None` when the outcome
+//!    was already decided. Idempotent; the first cause wins.
+//! 9. **No stray stops.** A stop aimed at one job is never seen by another.
+//! 10. **Nothing is lost.** What was accepted is what has an outcome, waits or runs. A drain finishes
+//!     every accepted job; the report of a shutdown names exactly the jobs that never started and
+//!     those still running.
+//! 11. **Bounds hold.** As many jobs wait as the limit allows, and no more, under any number of
+//!     submitters; there are no more threads than allowed.
+//! 12. **Progress.** (To come: waiting, inside a job, for a job of the same pool. Until then, a body
+//!     that waits for a job of its own pool holds its thread; give the pool room for both.)
+//! 13. **Context stays home.** [`current`] is the job's own inside its body and what the body calls,
+//!     and `None` elsewhere.
+//! 14. **User code runs under no lock of ours**: bodies, destructors, wakers, hooks. A panic in any
+//!     of them kills no worker and harms no other job.
+//! 15. **Inheritance.** A job spawned through a [context](JobContext::job) gets the earlier of its
+//!     parent's deadline and its own and is stopped with its parent; its own stop never stops the
+//!     parent.
+//! 16. **Time is safe.** `Duration::MAX`, zero, and deadlines in the past are all fine; the clock is
+//!     monotonic; nothing overflows.
+//! 17. **A lost handle loses no failure.** Dropping a handle detaches; a panic nobody can see any
+//!     more reaches the pool's [`on_unseen_panic`](Builder::on_unseen_panic).
+//!
+//! # What is not promised
+//! A body that never looks can not be stopped from outside: no safe way exists to end a thread. Its
+//! handle resolves on time all the same, and [`Pool::overdue`] names it; its thread is busy until it
+//! returns. A process that exits ends its threads, whatever they are at: [`drain_on_exit`]. A
+//! captured value whose destructor panics while the body's own panic unwinds aborts the process, as
+//! everywhere in Rust. After `fork` a child has none of the threads: use `exec`.
+//!
+//! # Layers
+//! Imports point down this table, never up or sideways; `tests/tidy.rs` reads it.
+//!
+//! | layer | modules | role |
+//! |---|---|---|
+//! | 0 | `sync` `unwind` `deadline` `priority` | the names of std's or loom's primitives · catching user panics · time that can not overflow · the classes of the queue |
+//! | 1 | `park` `wakers` `lifecycle` `idle` `stop` | blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
+//! | 2 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
+//! | 3 | `error` | all public errors |
+//! | 4 | `job` | one job: its cell, its word of state, its two faces |
+//! | 5 | `queue` `metrics` | push, and find in policy order · counters |
+//! | 6 | `worker` | one thread: find, run, or park |
+//! | 7 | `pool` | the one door |
+//! | 8 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
+//! | 9 | `default_pool` | the global pool and the drop-in |
 
 mod builder;
 mod deadline;

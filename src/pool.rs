@@ -4,10 +4,10 @@
 //! the queue), ties it (timer, token, parent) and queues it; a worker runs it, or somebody ends it;
 //! and both tell the pool so through [`Owner`].
 
-use crate::builder::Builder;
+use crate::deadline::Deadline;
 use crate::error::{Panic, Rejection};
 use crate::info::JobInfo;
-use crate::job::{Bell, Owner, Tally, Task};
+use crate::job::{Bell, Early, Owner, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{Counters, Metrics};
 use crate::park::block_on;
@@ -83,27 +83,6 @@ pub(crate) struct Core {
 pub(crate) type UnseenPanicHook = Arc<dyn Fn(Panic) + Send + Sync>;
 
 impl Pool {
-    /// A pool with the [builder](Self::builder)'s defaults. Starts no thread yet.
-    ///
-    /// ```
-    /// let pool = punctual::Pool::new();
-    /// assert_eq!(pool.metrics().threads, 0);
-    /// ```
-    #[must_use]
-    pub fn new() -> Self {
-        Self::of(Builder::new().into_core())
-    }
-
-    /// Settings for a new pool.
-    ///
-    /// ```
-    /// let pool = punctual::Pool::builder().name("images").threads(1..=2).build().unwrap();
-    /// assert_eq!(pool.metrics().threads, 1);
-    /// ```
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     /// A snapshot of the pool's counts.
     ///
     /// ```
@@ -201,7 +180,7 @@ impl Pool {
     pub fn blocking_reserve(&self) -> Result<Permit, Rejection> {
         let mut waiting = Box::pin(self.reserve());
         loop {
-            if let Some(permit) = block_on(&mut waiting, crate::Deadline::NEVER) {
+            if let Some(permit) = block_on(&mut waiting, Deadline::NEVER) {
                 return permit;
             }
         }
@@ -213,12 +192,6 @@ impl Pool {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.inner.core
-    }
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -309,14 +282,14 @@ impl Owner for Core {
         self.free_place();
     }
 
-    fn claimed(&self, cause: Option<Cause>, info: &dyn Fn() -> JobInfo) {
+    fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo) {
         // ORDERING: Release pairs with the Acquire in `shutdown`, where this is compared with the
         // unfinished jobs.
         self.ending.fetch_add(1, Ordering::Release);
-        match cause {
-            None => self.counters.unaccept(),
-            Some(Cause::Shutdown) => self.never_started.lock().push(info()),
-            Some(_) => {}
+        match end {
+            Early::Refused(_) => self.counters.unaccept(),
+            Early::Stopped(Cause::Shutdown) => self.never_started.lock().push(info()),
+            Early::Stopped(_) => {}
         }
         self.free_place();
         self.crew.entry_died();

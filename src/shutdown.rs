@@ -4,7 +4,7 @@ use crate::deadline::Deadline;
 use crate::info::JobInfo;
 use crate::job::{Bell, Task};
 use crate::lifecycle::Stage;
-use crate::park::block_on;
+use crate::park::{block_on, park_for};
 use crate::pool::{Core, Pool};
 use crate::stop::Cause;
 use crate::sync::{Ordering, thread};
@@ -265,7 +265,7 @@ fn join(handles: Vec<thread::JoinHandle<()>>, limit: Deadline) {
             if limit.has_passed() {
                 return;
             }
-            crate::park::park_for(JOIN_PAUSE);
+            park_for(JOIN_PAUSE);
         }
         let _ = handle.join(); // a worker never unwinds
     }

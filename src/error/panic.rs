@@ -20,7 +20,9 @@ use std::panic::Location;
 /// let Err(JobError::Panicked(panic)) = job.wait() else { panic!("it panicked") };
 /// assert_eq!((panic.name(), panic.message()), (Some("sum"), "no sum"));
 /// ```
-pub struct Panic {
+pub struct Panic(Box<Inner>);
+
+struct Inner {
     /// Behind a lock only so that `Panic` is `Sync`, which a payload need not be.
     payload: Mutex<Payload>,
     message: String,
@@ -29,7 +31,8 @@ pub struct Panic {
 
 impl Panic {
     pub(crate) fn new(payload: Payload, identity: Option<Identity>) -> Self {
-        Self { message: unwind::message(&payload), payload: Mutex::new(payload), identity }
+        let message = unwind::message(&payload);
+        Self(Box::new(Inner { payload: Mutex::new(payload), message, identity }))
     }
 
     /// Goes on with the panic on this thread, without calling the panic hook again.
@@ -40,31 +43,31 @@ impl Panic {
     /// What the panic carried.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn std::any::Any + Send + 'static> {
-        self.payload.into_inner()
+        self.0.payload.into_inner()
     }
 
     /// The panic's text, where its payload is text.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Which job; `None` for a thread's hook.
     #[must_use]
     pub fn id(&self) -> Option<JobId> {
-        self.identity.as_ref().map(|identity| identity.id)
+        self.0.identity.as_ref().map(|identity| identity.id)
     }
 
     /// The job's name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.identity.as_ref().and_then(|identity| identity.name.as_deref())
+        self.0.identity.as_ref().and_then(|identity| identity.name.as_deref())
     }
 
     /// Where the job was spawned.
     #[must_use]
     pub fn location(&self) -> Option<&'static Location<'static>> {
-        self.identity.as_ref().map(|identity| identity.location)
+        self.0.identity.as_ref().map(|identity| identity.location)
     }
 }
 
@@ -73,7 +76,7 @@ impl fmt::Debug for Panic {
         f.debug_struct("Panic")
             .field("id", &self.id())
             .field("name", &self.name())
-            .field("message", &self.message)
+            .field("message", &self.0.message)
             .finish_non_exhaustive()
     }
 }
@@ -81,9 +84,9 @@ impl fmt::Debug for Panic {
 /// ``job `report` (#7, spawned at src/main.rs:3:5) panicked: index out of bounds``
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.identity {
-            Some(identity) => write!(f, "{identity} panicked: {}", self.message),
-            None => write!(f, "a hook of the pool panicked: {}", self.message),
+        match &self.0.identity {
+            Some(identity) => write!(f, "{identity} panicked: {}", self.0.message),
+            None => write!(f, "a hook of the pool panicked: {}", self.0.message),
         }
     }
 }

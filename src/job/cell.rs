@@ -1,11 +1,11 @@
 //! The shared cell: a head that everybody sees, and a slot for the body, then the outcome.
 
-use crate::error::{JobError, Rejection, Stop};
+use crate::error::{JobError, Panic, Stop};
 use crate::info::{Identity, JobId, JobInfo};
 use crate::job::ambient::Ambient;
 use crate::job::listen::Extras;
 use crate::job::settings::Settings;
-use crate::job::state::State;
+use crate::job::state::{Early, State};
 use crate::job::{JobContext, JobHandle, Owner};
 use crate::priority::Priority;
 use crate::stop::{Cause, Phase};
@@ -55,10 +55,7 @@ pub(crate) trait Run: Send + Sync {
     /// published. A panic on the way becomes its payload.
     fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>);
 
-    /// The outcome of a job that was stopped, or refused.
-    fn put_end(&self, refused: Option<Rejection>);
-
-    /// Drops the outcome. A panic that nobody saw is given back.
+    /// Drops the outcome that the body left, if there is one. A panic nobody saw is given back.
     fn drop_outcome(&self) -> Option<Payload>;
 }
 
@@ -82,13 +79,12 @@ pub(crate) struct Body<F, T> {
     pub(crate) ambient: Ambient,
 }
 
-/// How a job ended, with the user's values.
+/// What a body left behind.
 pub(crate) enum Outcome<T, E> {
     Returned(T),
     Failed(E),
     Panicked(Payload),
     Stopped(Option<E>),
-    Rejected(Rejection),
 }
 
 /// Rule 1 of job. The lock is never contended; it stands for the right that the state word gives.
@@ -224,15 +220,20 @@ where
     }
 
     fn fetch(&self) -> Option<Result<T, JobError<E>>> {
+        match self.head.state.early_end() {
+            Some(Early::Refused(why)) => return Some(Err(JobError::Rejected(why))),
+            Some(Early::Stopped(_)) => {
+                return Some(Err(JobError::stopped(self.head.to_stop(None))));
+            }
+            None => {}
+        }
         Some(match self.slot.take_outcome()? {
             Outcome::Returned(value) => Ok(value),
             Outcome::Failed(error) => Err(JobError::Failed(error)),
-            Outcome::Panicked(payload) => Err(JobError::Panicked(crate::error::Panic::new(
-                payload,
-                Some(self.head.identity()),
-            ))),
+            Outcome::Panicked(payload) => {
+                Err(JobError::Panicked(Panic::new(payload, Some(self.head.identity()))))
+            }
             Outcome::Stopped(error) => Err(JobError::stopped(self.head.to_stop(error))),
-            Outcome::Rejected(why) => Err(JobError::Rejected(why)),
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::error::{Panic, Rejection};
 use crate::job::Tally;
 use crate::job::cell::{Cell, Head, Run, Task};
-use crate::job::state::Requested;
+use crate::job::state::{Early, Requested};
 use crate::stop::{Cause, Phase};
 use crate::unwind::{self, Payload};
 use std::time::Instant;
@@ -14,7 +14,7 @@ impl Cell {
     pub(crate) fn stop(self: &Task, cause: Cause) -> Option<Phase> {
         match self.head.state.request_stop(cause) {
             Requested::Claimed => {
-                self.end_claimed(Some(cause), None);
+                self.end_claimed(Early::Stopped(cause));
                 Some(Phase::Queued)
             }
             Requested::First { listening } => {
@@ -31,22 +31,25 @@ impl Cell {
 
     /// Ends the job, if it has not started, because its time in the queue is up.
     pub(super) fn expire_queued(&self) {
-        if self.head.state.claim(Some(Cause::Deadline)) {
-            self.end_claimed(Some(Cause::Deadline), None);
+        let end = Early::Stopped(Cause::Deadline);
+        if self.head.state.claim(end) {
+            self.end_claimed(end);
         }
     }
 
     /// Ends the job, if it has not started, because the pool does not take it after all.
     pub(crate) fn refuse(&self, why: Rejection) {
-        if self.head.state.claim(None) {
-            self.end_claimed(None, Some(why));
+        let end = Early::Refused(why);
+        if self.head.state.claim(end) {
+            self.end_claimed(end);
         }
     }
 
     /// Ends a job that the pool never took: it was in no queue and no count.
     pub(crate) fn turn_away(&self, why: Rejection) {
-        if self.head.state.claim(None) {
-            self.drop_body_and_publish(Some(why), Tally::Rejected);
+        let end = Early::Refused(why);
+        if self.head.state.claim(end) {
+            self.drop_body_and_publish(end);
         }
     }
 
@@ -56,30 +59,30 @@ impl Cell {
             let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
             self.head.untie_timer();
             let _ = self.head.stopped.set(Instant::now());
-            self.slot.put_end(None);
             self.head.owner.decided(Tally::stopped(cause, Phase::Running));
             self.publish(false);
         }
     }
 
     /// Rule 3 of job, for the winner of `claim`.
-    fn end_claimed(&self, cause: Option<Cause>, refused: Option<Rejection>) {
+    fn end_claimed(&self, end: Early) {
         let head = &self.head;
         let _ = head.stopped.set(Instant::now());
         head.untie();
-        head.owner.claimed(cause, &|| head.info());
-        let tally = cause.map_or(Tally::Rejected, |cause| Tally::stopped(cause, Phase::Queued));
-        self.drop_body_and_publish(refused, tally);
+        head.owner.claimed(end, &|| head.info());
+        self.drop_body_and_publish(end);
         head.owner.ended(Phase::Queued);
     }
 
-    fn drop_body_and_publish(&self, refused: Option<Rejection>, tally: Tally) {
+    fn drop_body_and_publish(&self, end: Early) {
         let (ambient, dropped) = self.slot.drop_body();
         if let Err(payload) = dropped {
             self.head.unseen_panic(payload);
         }
-        self.slot.put_end(refused);
-        self.head.owner.decided(tally);
+        self.head.owner.decided(match end {
+            Early::Stopped(cause) => Tally::stopped(cause, Phase::Queued),
+            Early::Refused(_) => Tally::Rejected,
+        });
         self.publish(true);
         drop(ambient); // holds a paused clock until the handle's waker was woken
     }
@@ -111,6 +114,9 @@ impl<S: Run + ?Sized> Cell<S> {
 
     /// Drops an outcome that no handle will take; a panic is told to the pool (law 17).
     pub(super) fn drop_outcome(&self) {
+        if self.head.state.early_end().is_some() {
+            return; // there is none
+        }
         if let Some(payload) = self.slot.drop_outcome() {
             self.head.unseen_panic(payload);
         }

@@ -7,8 +7,9 @@
 //! # Rules
 //! 1. The state word decides ([`state`]). The slot is touched only by who won the right to: it
 //!    holds the body until the winner of `start` or `claim` takes it, nothing while the body runs,
-//!    and the outcome from just before `publish` until the winner of `take`, or the later one of
-//!    `publish` and `detach`, takes that.
+//!    and the outcome that the winner of `finish` puts there before `publish`, until the winner of
+//!    `take`, or the later one of `publish` and `detach`, takes that. The outcome of a job that
+//!    was ended without its body is in the word alone.
 //! 2. The waker's slot is filled before `watch` and emptied only by the publisher that sees it.
 //! 3. Whoever ends a job, a worker or not, does so in this order: what ties it to others is
 //!    undone (timer, token, parent), captures are dropped, the pool's counts are brought up to
@@ -19,6 +20,7 @@
 //! 5. The body's captures and the outcome are always taken out of the slot to be dropped, so that
 //!    dropping the last reference to a cell runs no user code.
 
+mod abort;
 pub(crate) mod ambient;
 mod cell;
 mod context;
@@ -31,12 +33,14 @@ mod settings;
 mod state;
 mod time;
 
+pub use abort::{AbortHandle, CancelOnDrop};
 pub use context::{JobContext, StopGuard, checkpoint, current};
-pub use handle::{AbortHandle, CancelOnDrop, Ended, JobHandle, JoinHandle};
+pub use handle::{Ended, JobHandle, JoinHandle};
 
 pub(crate) use cell::{Body, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
 pub(crate) use settings::Settings;
+pub(crate) use state::Early;
 pub(crate) use time::Bell;
 
 use crate::error::Panic;
@@ -73,9 +77,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// A worker has started the job: its place in the queue is free.
     fn started(&self);
 
-    /// The job was claimed in the queue by `cause` (none: it was refused): its place is free. From
-    /// here to `ended` it is neither queued nor running.
-    fn claimed(&self, cause: Option<Cause>, info: &dyn Fn() -> JobInfo);
+    /// The job was claimed in the queue, to end like this: its place is free. From here to `ended`
+    /// it is neither queued nor running.
+    fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo);
 
     /// The job's outcome is decided.
     fn decided(&self, tally: Tally);

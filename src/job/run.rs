@@ -76,10 +76,6 @@ where
         (Some(ambient), dropped.and(hook_dropped))
     }
 
-    fn put_end(&self, refused: Option<Rejection>) {
-        self.put(refused.map_or(Outcome::Stopped(None), Outcome::Rejected));
-    }
-
     fn drop_outcome(&self) -> Option<Payload> {
         match self.take_outcome()? {
             Outcome::Panicked(payload) => Some(payload),

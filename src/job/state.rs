@@ -2,7 +2,10 @@
 //!
 //! A job is decided once: [`claim`](State::claim) for one that has not started,
 //! [`finish`](State::finish) or [`give_up`](State::give_up) for one that has. Who wins that step
-//! writes the outcome and then [`publish`](State::publish)es it. Everybody else only looks.
+//! [`publish`](State::publish)es it. Everybody else only looks.
+//!
+//! The outcome of a job that was ended early is in this word alone: the slot may still hold the body
+//! that a worker is about to take. Only `finish` has an outcome to put there.
 //!
 //! ```text
 //!            start()                  finish() / give_up()          publish()
@@ -12,6 +15,7 @@
 //!
 //! Bits are only ever set. `RUNNING` stays set, and so tells the phase for ever after.
 
+use crate::error::Rejection;
 use crate::stop::{Cause, Phase};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -19,7 +23,7 @@ use crate::sync::{AtomicU32, Ordering};
 const RUNNING: u32 = 1;
 /// Somebody has won the right to write the outcome.
 const DECIDED: u32 = 1 << 1;
-/// The outcome is in the slot.
+/// The outcome can be taken.
 const READY: u32 = 1 << 2;
 /// The body has returned, or will never be called.
 const ENDED: u32 = 1 << 3;
@@ -36,9 +40,26 @@ const LISTENING: u32 = 1 << 8;
 /// The cause of the stop, plus one; zero while there was none.
 const CAUSE_SHIFT: u32 = 9;
 const CAUSE: u32 = 7 << CAUSE_SHIFT;
+/// Why the job was refused, plus one; zero if it was not.
+const REFUSED_SHIFT: u32 = 12;
+const REFUSED: u32 = 7 << REFUSED_SHIFT;
+/// It was decided without waiting for the running body.
+const GIVEN_UP: u32 = 1 << 15;
 
 const CAUSES: [Cause; 6] =
     [Cause::Caller, Cause::Token, Cause::Deadline, Cause::Shutdown, Cause::Dropped, Cause::Parent];
+
+const REJECTIONS: [Rejection; 4] =
+    [Rejection::QueueFull, Rejection::ShutDown, Rejection::TooLate, Rejection::NoThread];
+
+/// How a job ended without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Early {
+    /// It was stopped: in the queue, or while it ran and its handle did not wait.
+    Stopped(Cause),
+    /// The pool did not take it.
+    Refused(Rejection),
+}
 
 /// A job's state.
 #[derive(Debug)]
@@ -93,16 +114,21 @@ impl State {
 
     /// Claims the right to end a job that has not started.
     #[must_use]
-    pub(crate) fn claim(&self, cause: Option<Cause>) -> bool {
-        self.set_if(DECIDED | encode(cause), |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
+    pub(crate) fn claim(&self, end: Early) -> bool {
+        let bits = match end {
+            Early::Stopped(cause) => code(&CAUSES, cause) << CAUSE_SHIFT,
+            Early::Refused(why) => code(&REJECTIONS, why) << REFUSED_SHIFT,
+        };
+        self.set_if(DECIDED | bits, |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
     }
 
     /// Asks for a stop, whatever the job is doing.
     pub(crate) fn request_stop(&self, cause: Cause) -> Requested {
-        if self.claim(Some(cause)) {
+        if self.claim(Early::Stopped(cause)) {
             return Requested::Claimed;
         }
-        match self.set_if(encode(Some(cause)), |bits| bits & (DECIDED | CAUSE) == 0) {
+        let bits = code(&CAUSES, cause) << CAUSE_SHIFT;
+        match self.set_if(bits, |bits| bits & (DECIDED | CAUSE) == 0) {
             Ok(before) => Requested::First { listening: before & LISTENING != 0 },
             Err(bits) if bits & DECIDED != 0 => Requested::Decided,
             Err(_) => Requested::Again,
@@ -113,18 +139,18 @@ impl State {
     #[must_use]
     pub(crate) fn give_up(&self) -> bool {
         let stopped = |bits| bits & RUNNING != 0 && bits & CAUSE != 0 && bits & DECIDED == 0;
-        self.set_if(DECIDED, stopped).is_ok()
+        self.set_if(DECIDED | GIVEN_UP, stopped).is_ok()
     }
 
     /// The body has returned.
     pub(crate) fn finish(&self) -> Finished {
         match self.set_if(DECIDED, |bits| bits & DECIDED == 0) {
-            Ok(before) => Finished::Decides(decode(before)),
+            Ok(before) => Finished::Decides(cause_in(before)),
             Err(_) => Finished::Late,
         }
     }
 
-    /// The outcome is in the slot; `ended` says that the body is through, too.
+    /// The outcome can be taken; `ended` says that the body is through, too.
     pub(crate) fn publish(&self, ended: bool) -> Published {
         // ORDERING: AcqRel. Release pairs with the Acquire in `is_ready`, `watch` and `detach`, so
         // that who sees READY sees the outcome. Acquire pairs with the Release in `watch`, so that
@@ -164,7 +190,7 @@ impl State {
     pub(crate) fn listen(&self) -> Option<Cause> {
         // ORDERING: AcqRel. Release pairs with the Acquire in `request_stop`: who sees LISTENING
         // sees the list.
-        decode(self.0.fetch_or(LISTENING, Ordering::AcqRel))
+        cause_in(self.0.fetch_or(LISTENING, Ordering::AcqRel))
     }
 
     /// The handle takes the outcome; `false` if it is not ready, or was taken.
@@ -184,7 +210,15 @@ impl State {
 
     /// Why the job was asked to stop, if it was.
     pub(crate) fn cause(&self) -> Option<Cause> {
-        decode(self.load())
+        cause_in(self.load())
+    }
+
+    /// How the job ended, if it was decided without its body.
+    pub(crate) fn early_end(&self) -> Option<Early> {
+        let bits = self.load();
+        let early = bits & DECIDED != 0 && (bits & RUNNING == 0 || bits & GIVEN_UP != 0);
+        let refused = decode(&REJECTIONS, (bits & REFUSED) >> REFUSED_SHIFT).map(Early::Refused);
+        refused.or_else(|| cause_in(bits).map(Early::Stopped)).filter(|_| early)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -222,12 +256,15 @@ impl State {
     }
 }
 
-fn encode(cause: Option<Cause>) -> u32 {
-    let number = cause.and_then(|cause| CAUSES.iter().position(|known| *known == cause));
-    number.map_or(0, |number| (number as u32 + 1) << CAUSE_SHIFT)
+fn cause_in(bits: u32) -> Option<Cause> {
+    decode(&CAUSES, (bits & CAUSE) >> CAUSE_SHIFT)
 }
 
-fn decode(bits: u32) -> Option<Cause> {
-    let number = (bits & CAUSE) >> CAUSE_SHIFT;
-    CAUSES.get((number as usize).checked_sub(1)?).copied()
+/// The place of a value in its list, plus one.
+fn code<V: PartialEq>(list: &[V], value: V) -> u32 {
+    list.iter().zip(1..).find(|(known, _)| **known == value).map_or(0, |(_, code)| code)
+}
+
+fn decode<V: Copy>(list: &[V], code: u32) -> Option<V> {
+    list.get((code as usize).checked_sub(1)?).copied()
 }

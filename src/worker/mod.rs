@@ -7,17 +7,20 @@
 //! 2. A desk is cleared when all is over for its job; then the pool counts it as ended, too.
 //! 3. The idle protocol is `idle`'s; this file parks and unparks for it.
 
-use crate::deadline::Deadline;
-use crate::idle::{Counts, Idle, NotStarted, Rest, Wake};
+mod desk;
+mod life;
+
+use crate::error::Rejection;
+use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
 use crate::job::Task;
-use crate::lifecycle::{Lifecycle, Stage};
+use crate::lifecycle::Lifecycle;
 use crate::priority::Priority;
-use crate::queue::{Local, Queue};
+use crate::queue::Queue;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, thread};
-use crate::unwind::{self, Payload};
+use crate::unwind::Payload;
 use crate::wakers::Wakers;
-use std::cell::RefCell;
+use crate::worker::desk::{Colleague, Desk, Here};
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -58,50 +61,6 @@ pub(crate) struct Crew {
     threads: Threads,
 }
 
-/// What others see of one worker.
-struct Desk {
-    name: String,
-    /// The jobs it is at: more than one when a job waits for another right there.
-    jobs: Mutex<Vec<Task>>,
-    /// Set by who takes it off the idle stack.
-    called: AtomicBool,
-    /// Set by the worker itself, before it first parks.
-    thread: OnceLock<thread::Thread>,
-    /// For a shutdown that waits for the thread's very end.
-    handle: Mutex<Option<thread::JoinHandle<()>>>,
-}
-
-/// A worker as the idle stack names it.
-#[derive(Clone)]
-struct Colleague(Arc<Desk>);
-
-impl PartialEq for Colleague {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Colleague {
-    fn unpark(&self) {
-        // ORDERING: Release pairs with the Acquire swap in `park`.
-        self.0.called.store(true, Ordering::Release);
-        if let Some(thread) = self.0.thread.get() {
-            thread.unpark();
-        }
-    }
-}
-
-/// What a worker's own thread knows: whose it is, and its deque.
-struct Here {
-    crew: Arc<Crew>,
-    desk: Arc<Desk>,
-    local: Rc<Local>,
-}
-
-thread_local! {
-    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
-}
-
 impl Crew {
     /// A crew with no threads yet.
     pub(crate) fn new(threads: Threads) -> Arc<Self> {
@@ -132,7 +91,7 @@ impl Crew {
     /// Queues a job, and sees to it that somebody comes for it. `false` if it can not be counted.
     #[must_use]
     pub(crate) fn submit(self: &Arc<Self>, task: Task) -> bool {
-        if self.idle.counts().queued() >= crate::idle::MAX_QUEUED {
+        if self.idle.counts().queued() >= MAX_QUEUED {
             return false;
         }
         let wake = self.idle.announce();
@@ -228,11 +187,7 @@ impl Crew {
     }
 
     fn here<R>(&self, look: impl FnOnce(&Here) -> R) -> Option<R> {
-        let look = |here: &RefCell<Option<Here>>| {
-            let here = here.borrow();
-            here.as_ref().filter(|here| std::ptr::eq(&*here.crew, self)).map(look)
-        };
-        HERE.try_with(look).ok().flatten()
+        Here::look(|here| std::ptr::eq(&*here.crew, self).then(|| look(here)))
     }
 
     /// Into this worker's own deque if it is one of ours, else into the injector.
@@ -294,96 +249,12 @@ impl Crew {
             NotStarted::Uncounted => {}
             NotStarted::Unpark(worker) => worker.unpark(),
             NotStarted::Alone => loop {
-                self.empty_queue(|task| task.refuse(crate::error::Rejection::NoThread));
+                self.empty_queue(|task| task.refuse(Rejection::NoThread));
                 if self.idle.leave_alone() {
                     break;
                 }
             },
         }
-    }
-
-    /// A worker's life.
-    fn work(self: Arc<Self>, desk: Arc<Desk>) {
-        let _ = desk.thread.set(thread::current());
-        let local = Rc::new(self.queue.join());
-        let here =
-            Here { crew: Arc::clone(&self), desk: Arc::clone(&desk), local: Rc::clone(&local) };
-        HERE.set(Some(here));
-        self.call_hook(&self.threads.on_start);
-        let mut searching = true; // so it was counted when it was started
-        loop {
-            match self.next(&local, searching) {
-                Some(task) => {
-                    self.run(&desk, &task);
-                    searching = false;
-                }
-                None if self.rest(&desk, searching) => searching = true,
-                None => break,
-            }
-        }
-        self.call_hook(&self.threads.on_stop);
-        HERE.set(None);
-        drop(local);
-        self.remove(&desk);
-    }
-
-    /// Finds a live job; `None` when nothing is queued.
-    fn next(self: &Arc<Self>, local: &Local, searching: bool) -> Option<Task> {
-        while self.idle.counts().queued() > 0 {
-            let Some(task) = self.queue.find(local) else {
-                thread::yield_now(); // it is being pushed, or taken
-                continue;
-            };
-            let live = !task.head.state.is_decided();
-            if self.idle.took(searching && live) {
-                self.wake();
-            }
-            if live {
-                return Some(task);
-            }
-            self.forget_entry();
-        }
-        None
-    }
-
-    /// Rules 1 and 2.
-    fn run(&self, desk: &Desk, task: &Task) {
-        desk.jobs.lock().push(Arc::clone(task));
-        if self.lifecycle.stage() == Stage::Stopping {
-            task.stop(crate::stop::Cause::Shutdown);
-        }
-        if !task.execute() {
-            self.forget_entry(); // whoever ended it counted its entry as dead
-        }
-        let done = desk.jobs.lock().pop();
-        drop(done);
-    }
-
-    /// Parks until there is something to do; `false` to leave.
-    fn rest(&self, desk: &Arc<Desk>, searching: bool) -> bool {
-        let me = Colleague(Arc::clone(desk));
-        let mut rest = self.idle.rest(&me, searching);
-        while rest == Rest::Park {
-            if self.park(desk) {
-                return true;
-            }
-            rest = self.idle.timed_out(&me);
-        }
-        rest == Rest::Search
-    }
-
-    /// Parks for the keep-alive time; `true` if called before it is over.
-    fn park(&self, desk: &Desk) -> bool {
-        let until = Deadline::after(self.threads.keep_alive);
-        // ORDERING: Acquire pairs with the Release in `unpark`.
-        while !desk.called.swap(false, Ordering::Acquire) {
-            match until.remaining() {
-                None => thread::park(),
-                Some(Duration::ZERO) => return false,
-                Some(left) => crate::park::park_for(left),
-            }
-        }
-        true
     }
 
     fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {
@@ -398,19 +269,6 @@ impl Crew {
         let _ = self.idle.took(false);
         self.forget_entry();
         drop(task);
-    }
-
-    fn remove(&self, desk: &Arc<Desk>) {
-        self.desks.lock().retain(|other| !Arc::ptr_eq(other, desk));
-        self.notify();
-    }
-
-    fn call_hook(&self, hook: &Option<ThreadHook>) {
-        if let Some(hook) = hook {
-            if let Err(payload) = unwind::catch(|| hook()) {
-                (self.threads.on_panic)(payload);
-            }
-        }
     }
 }
 

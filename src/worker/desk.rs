@@ -1,0 +1,66 @@
+//! What others see of one worker, and what its own thread knows.
+
+use crate::job::Task;
+use crate::queue::Local;
+use crate::sync::{AtomicBool, Mutex, Ordering, thread};
+use crate::worker::Crew;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+/// What others see of one worker.
+pub(super) struct Desk {
+    pub(super) name: String,
+    /// The jobs it is at: more than one when a job waits for another right there.
+    pub(super) jobs: Mutex<Vec<Task>>,
+    /// Set by who takes it off the idle stack.
+    pub(super) called: AtomicBool,
+    /// Set by the worker itself, before it first parks.
+    pub(super) thread: OnceLock<thread::Thread>,
+    /// For a shutdown that waits for the thread's very end.
+    pub(super) handle: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+/// A worker as the idle stack names it.
+#[derive(Clone)]
+pub(super) struct Colleague(pub(super) Arc<Desk>);
+
+impl PartialEq for Colleague {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Colleague {
+    pub(super) fn unpark(&self) {
+        // ORDERING: Release pairs with the Acquire swap in `park`.
+        self.0.called.store(true, Ordering::Release);
+        if let Some(thread) = self.0.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// What a worker's own thread knows: whose it is, and its deque.
+pub(super) struct Here {
+    pub(super) crew: Arc<Crew>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) local: Rc<Local>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+}
+
+impl Here {
+    /// Makes this thread a worker, or no longer one.
+    pub(super) fn set(here: Option<Self>) {
+        HERE.set(here);
+    }
+
+    /// Looks at what this thread knows, if it is a worker of any pool.
+    pub(super) fn look<R>(look: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
+        let look = |here: &RefCell<Option<Self>>| here.borrow().as_ref().and_then(look);
+        HERE.try_with(look).ok().flatten()
+    }
+}
