@@ -289,3 +289,229 @@ impl<W: Clone + PartialEq> Idle<W> {
         self.add(to.wrapping_sub(from));
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models {
+    use super::*;
+    use crate::sync::{Condvar, Mutex};
+    use loom::thread;
+    use std::sync::Arc;
+
+    /// A pool reduced to this protocol: jobs are numbers, running one is counting it.
+    struct Pool {
+        idle: Idle<usize>,
+        queue: Mutex<Vec<u32>>,
+        done: Mutex<u32>,
+        /// Which workers were called, by number.
+        called: (Mutex<[bool; 3]>, Condvar),
+        threads: Mutex<Vec<thread::JoinHandle<()>>>,
+        /// Whether parked workers time out at once.
+        impatient: bool,
+        /// Whether the system gives no more threads.
+        exhausted: bool,
+    }
+
+    impl Pool {
+        fn new(max: usize, impatient: bool, exhausted: bool) -> Arc<Self> {
+            Arc::new(Self {
+                idle: Idle::new(0, max),
+                queue: Mutex::new(Vec::new()),
+                done: Mutex::new(0),
+                called: (Mutex::new([false; 3]), Condvar::new()),
+                threads: Mutex::new(Vec::new()),
+                impatient,
+                exhausted,
+            })
+        }
+
+        fn submit(self: &Arc<Self>) {
+            let wake = self.idle.announce();
+            self.queue.lock().push(1);
+            if wake {
+                self.wake();
+            }
+        }
+
+        fn wake(self: &Arc<Self>) {
+            match self.idle.wake() {
+                Wake::Parked(worker) => self.call(worker),
+                Wake::New if self.exhausted => self.not_started(),
+                Wake::New => self.start(),
+                Wake::Nobody => {}
+            }
+        }
+
+        fn not_started(self: &Arc<Self>) {
+            match self.idle.not_started() {
+                NotStarted::Uncounted => {}
+                NotStarted::Unpark(worker) => self.call(worker),
+                NotStarted::Alone => loop {
+                    self.take_all(false);
+                    if self.idle.leave_alone() {
+                        break;
+                    }
+                },
+            }
+        }
+
+        fn start(self: &Arc<Self>) {
+            let mut threads = self.threads.lock();
+            let (me, pool) = (threads.len(), Arc::clone(self));
+            threads.push(thread::spawn(move || pool.work(me)));
+        }
+
+        fn call(&self, worker: usize) {
+            self.called.0.lock()[worker] = true;
+            self.called.1.notify_all();
+        }
+
+        /// `false` if it timed out.
+        fn park(&self, me: usize) -> bool {
+            let mut called = self.called.0.lock();
+            while !called[me] {
+                if self.impatient {
+                    return false;
+                }
+                called = self.called.1.wait(called);
+            }
+            called[me] = false;
+            true
+        }
+
+        fn await_call(&self, me: usize) {
+            let mut called = self.called.0.lock();
+            while !called[me] {
+                called = self.called.1.wait(called);
+            }
+            called[me] = false;
+        }
+
+        fn take_all(self: &Arc<Self>, mut searching: bool) -> bool {
+            while self.idle.counts().queued() > 0 {
+                if self.queue.lock().pop().is_none() {
+                    thread::yield_now();
+                    continue;
+                }
+                if self.idle.took(searching) {
+                    self.wake();
+                }
+                searching = false;
+                *self.done.lock() += 1;
+            }
+            searching
+        }
+
+        fn work(self: &Arc<Self>, me: usize) {
+            let mut searching = true;
+            loop {
+                searching = self.take_all(searching);
+                match self.idle.rest(&me, searching) {
+                    Rest::Search => searching = true,
+                    Rest::Leave => return,
+                    Rest::Park if self.park(me) => searching = true,
+                    Rest::Park => match self.idle.timed_out(&me) {
+                        Rest::Search => searching = true,
+                        Rest::Leave => return,
+                        Rest::Park => {
+                            self.await_call(me);
+                            searching = true;
+                        }
+                    },
+                }
+            }
+        }
+
+        /// Ends the pool, and checks that all that was submitted was done by its own workers.
+        fn finish(&self, jobs: u32) {
+            for worker in self.idle.retire() {
+                self.call(worker);
+            }
+            loop {
+                let threads = std::mem::take(&mut *self.threads.lock());
+                if threads.is_empty() {
+                    break;
+                }
+                for thread in threads {
+                    thread.join().expect("no panic");
+                }
+            }
+            assert_eq!(*self.done.lock(), jobs);
+            let counts = self.idle.counts();
+            assert_eq!(
+                (counts.queued(), counts.searching(), counts.idle(), counts.total()),
+                (0, 0, 0, 0)
+            );
+        }
+    }
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.max_branches = 10_000; // a searcher yields until an announced entry is pushed
+        builder.check(model);
+    }
+
+    /// tokio #525: the last look at the queue against parking.
+    #[test]
+    fn a_worker_that_parks_against_a_submission() {
+        check(|| {
+            let pool = Pool::new(1, false, false);
+            pool.submit();
+            pool.submit();
+            pool.finish(2);
+        });
+    }
+
+    /// tokio #8056: two quick submissions and one that is woken, at the cap of threads.
+    #[test]
+    fn two_submitters_at_the_cap() {
+        check(|| {
+            let pool = Pool::new(1, false, false);
+            pool.submit();
+            let other = {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.submit())
+            };
+            pool.submit();
+            other.join().expect("no panic");
+            pool.finish(3);
+        });
+    }
+
+    /// A searcher that finds a job hands over to the next.
+    #[test]
+    fn two_workers_and_two_jobs() {
+        check(|| {
+            let pool = Pool::new(2, false, false);
+            pool.submit();
+            pool.submit();
+            pool.finish(2);
+        });
+    }
+
+    /// tokio #1560: a worker whose keep-alive time is over against a submission that counts on it.
+    #[test]
+    fn a_worker_that_leaves_against_a_submission() {
+        check(|| {
+            let pool = Pool::new(1, true, false);
+            pool.submit();
+            pool.submit();
+            pool.finish(2);
+        });
+    }
+
+    /// tokio #8406: threads that fail to start, with another submission under way.
+    #[test]
+    fn a_thread_that_fails_to_start_against_a_submission() {
+        check(|| {
+            let pool = Pool::new(2, false, true);
+            let other = {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.submit())
+            };
+            pool.submit();
+            other.join().expect("no panic");
+            pool.finish(2);
+        });
+    }
+}

@@ -70,3 +70,15 @@ pub(crate) fn park_for(time: Duration) {
 pub(crate) fn park_for(_time: Duration) {
     thread::park();
 }
+
+/// Whether the thread has exited, thread-locals and all.
+#[cfg(not(punctual_loom))]
+pub(crate) fn has_exited(thread: &thread::JoinHandle<()>) -> bool {
+    thread.is_finished()
+}
+
+/// A model can only join it.
+#[cfg(punctual_loom)]
+pub(crate) fn has_exited(_thread: &thread::JoinHandle<()>) -> bool {
+    true
+}

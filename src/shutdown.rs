@@ -4,7 +4,7 @@ use crate::deadline::Deadline;
 use crate::info::JobInfo;
 use crate::job::{Bell, Task};
 use crate::lifecycle::Stage;
-use crate::park::{block_on, park_for};
+use crate::park::{block_on, has_exited, park_for};
 use crate::pool::{Core, Pool};
 use crate::stop::Cause;
 use crate::sync::{Ordering, thread};
@@ -261,7 +261,7 @@ impl Core {
 /// Waits for threads that have left the pool, until the limit.
 fn join(handles: Vec<thread::JoinHandle<()>>, limit: Deadline) {
     for handle in handles {
-        while !handle.is_finished() {
+        while !has_exited(&handle) {
             if limit.has_passed() {
                 return;
             }

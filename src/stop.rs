@@ -1,13 +1,12 @@
 //! Who asked a job to stop, who is to be told of it, and the two-way bridge to `CancellationToken`.
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use crate::unwind::{self, Payload, drop_quietly};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
-use std::thread::{self, ThreadId};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Who asked a job to stop. The first one wins; later requests change nothing.
@@ -102,7 +101,7 @@ struct Inner {
     told: bool,
     next: u64,
     list: VecDeque<(u64, Listener)>,
-    calling: Option<(u64, ThreadId)>,
+    calling: Option<(u64, thread::ThreadId)>,
 }
 
 /// What became of a listener that was to be added.

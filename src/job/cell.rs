@@ -137,8 +137,9 @@ impl Head {
 
     pub(crate) fn info(&self) -> JobInfo {
         let phase = self.state.phase();
-        let (queued_for, ran_for) = self.times(Instant::now());
         let gone_on = phase == Phase::Running && !self.state.has_ended();
+        let end = self.stopped.get().copied().filter(|_| !gone_on);
+        let (queued_for, ran_for) = self.times(end.unwrap_or_else(Instant::now));
         let overdue_by = self.stopped.get().filter(|_| gone_on).map(Instant::elapsed);
         JobInfo {
             identity: self.identity(),

@@ -47,7 +47,9 @@ where
     E: Send + 'static,
 {
     fn run(&self, cx: &JobContext) {
-        let Some(Body { call, on_late, ambient }) = self.take_body() else { return };
+        let Some(Body { call, on_late, ambient }) = self.take_body() else {
+            unreachable!("the winner of `start` finds the body")
+        };
         let returned = {
             let _context = ambient.enter();
             let _in_body = InBody::enter(cx);
