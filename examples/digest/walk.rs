@@ -68,5 +68,6 @@ fn found(entry: DirEntry) -> Option<Found> {
 
 fn unreadable(error: walkdir::Error) -> Found {
     let path = error.path().map(PathBuf::from).unwrap_or_default();
-    Found::Unreadable(path, error.into())
+    let error = error.into_io_error().unwrap_or_else(|| io::Error::other("a circle of links"));
+    Found::Unreadable(path, error)
 }
