@@ -4,7 +4,7 @@ use crate::error::{BuildError, Panic};
 use crate::idle::MAX_THREADS;
 use crate::job::Bell;
 use crate::metrics::Counters;
-use crate::pool::{Core, Pool, UnseenPanicHook};
+use crate::pool::{Core, Inside, Pool, UnseenPanicHook};
 use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
 use crate::unwind;
@@ -239,7 +239,8 @@ impl Builder {
             default_grace: self.default_grace,
             on_unseen_panic: self.on_unseen_panic,
             never_started: Mutex::new(Vec::new()),
-            ending: AtomicU64::new(0),
+            claimed: AtomicU64::new(0),
+            inside: Mutex::new(Inside::default()),
             places: places.map(|limit| Arc::new(Semaphore::new(limit))),
             keeper,
         })

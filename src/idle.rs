@@ -6,7 +6,8 @@
 //! # Rules
 //! 1. `queued` rises before an entry is pushed and falls after it is popped, by whoever does it.
 //! 2. `searching`, `idle` and `total` change under the stack's lock, but for a searcher that finds
-//!    an entry, which leaves in the step that lowers `queued`.
+//!    an entry, which leaves in the step that lowers `queued`, and for a busy worker that begins to
+//!    search, which only spares others a wake-up.
 //! 3. `idle` is the length of the stack. Who takes a worker off the stack lowers `idle` and raises
 //!    `searching` for it. The woken worker counts nothing. (tokio's sharded queue let the woken do
 //!    it; two quick submissions then counted on one sleeper, and the second hung.)
@@ -97,6 +98,8 @@ pub(crate) enum Rest {
     Search,
     /// Leave; it is no longer counted.
     Leave,
+    /// Park until taken off the stack, however long that is.
+    Stay,
 }
 
 /// What follows when a new worker could not be started.
@@ -187,6 +190,18 @@ impl<W: Clone + PartialEq> Idle<W> {
         NotStarted::Uncounted
     }
 
+    /// Counts the caller, which has just done its job, as searching, unless somebody else is.
+    #[must_use]
+    pub(crate) fn search(&self) -> bool {
+        // ORDERING: AcqRel, in one chain, so that a submission sees the searcher or is seen by it.
+        self.word
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                let counts = Counts(word);
+                (counts.searching() == 0 && !counts.retired()).then(|| word + SEARCHING)
+            })
+            .is_ok()
+    }
+
     /// Parks `me`, which found nothing, if nothing is queued.
     pub(crate) fn rest(&self, me: &W, searching: bool) -> Rest {
         let mut parked = self.parked.lock();
@@ -222,7 +237,7 @@ impl<W: Clone + PartialEq> Idle<W> {
     pub(crate) fn timed_out(&self, me: &W) -> Rest {
         let mut parked = self.parked.lock();
         let Some(at) = parked.iter().position(|worker| worker == me) else {
-            return Rest::Park;
+            return Rest::Stay;
         };
         let counts = self.counts();
         if counts.queued() > 0 {
@@ -231,7 +246,7 @@ impl<W: Clone + PartialEq> Idle<W> {
             return Rest::Search;
         }
         if counts.total() <= self.min {
-            return Rest::Park;
+            return Rest::Stay;
         }
         parked.remove(at);
         self.sub(IDLE + TOTAL);
@@ -404,15 +419,17 @@ mod models {
         fn work(self: &Arc<Self>, me: usize) {
             let mut searching = true;
             loop {
+                searching = self.take_all(searching) || self.idle.search();
                 searching = self.take_all(searching);
                 match self.idle.rest(&me, searching) {
                     Rest::Search => searching = true,
                     Rest::Leave => return,
+                    Rest::Stay => unreachable!("nobody timed out"),
                     Rest::Park if self.park(me) => searching = true,
                     Rest::Park => match self.idle.timed_out(&me) {
                         Rest::Search => searching = true,
                         Rest::Leave => return,
-                        Rest::Park => {
+                        Rest::Park | Rest::Stay => {
                             self.await_call(me);
                             searching = true;
                         }
@@ -444,9 +461,9 @@ mod models {
         }
     }
 
-    fn check(model: impl Fn() + Sync + Send + 'static) {
+    fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(3));
+        builder.preemption_bound = builder.preemption_bound.or(Some(bound));
         builder.max_branches = 10_000; // a searcher yields until an announced entry is pushed
         builder.check(model);
     }
@@ -454,7 +471,7 @@ mod models {
     /// tokio #525: the last look at the queue against parking.
     #[test]
     fn a_worker_that_parks_against_a_submission() {
-        check(|| {
+        check(3, || {
             let pool = Pool::new(1, false, false);
             pool.submit();
             pool.submit();
@@ -465,7 +482,7 @@ mod models {
     /// tokio #8056: two quick submissions and one that is woken, at the cap of threads.
     #[test]
     fn two_submitters_at_the_cap() {
-        check(|| {
+        check(3, || {
             let pool = Pool::new(1, false, false);
             pool.submit();
             let other = {
@@ -481,7 +498,7 @@ mod models {
     /// A searcher that finds a job hands over to the next.
     #[test]
     fn two_workers_and_two_jobs() {
-        check(|| {
+        check(2, || {
             let pool = Pool::new(2, false, false);
             pool.submit();
             pool.submit();
@@ -492,7 +509,7 @@ mod models {
     /// tokio #1560: a worker whose keep-alive time is over against a submission that counts on it.
     #[test]
     fn a_worker_that_leaves_against_a_submission() {
-        check(|| {
+        check(3, || {
             let pool = Pool::new(1, true, false);
             pool.submit();
             pool.submit();
@@ -503,7 +520,7 @@ mod models {
     /// tokio #8406: threads that fail to start, with another submission under way.
     #[test]
     fn a_thread_that_fails_to_start_against_a_submission() {
-        check(|| {
+        check(3, || {
             let pool = Pool::new(2, false, true);
             let other = {
                 let pool = Arc::clone(&pool);

@@ -45,12 +45,12 @@ impl Lifecycle {
             .is_ok()
     }
 
-    /// Counts one job less; `true` for the last one out of a closed pool.
+    /// Counts one job less; `true` if the pool is closed, where somebody may wait for that.
     pub(crate) fn leave(&self) -> bool {
         // ORDERING: AcqRel makes a chain of all leavers, so that who sees zero sees what every job
         // did. Pairs with the Acquire in `unfinished`.
         let word = self.0.fetch_sub(1, Ordering::AcqRel);
-        word & COUNT == 1 && stage(word) > Stage::Open
+        stage(word) > Stage::Open
     }
 
     /// Rises to `to`, and returns where the pool was; a later stage stays.
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_one_out_of_a_closed_pool_is_told_so() {
+    fn who_leaves_a_closed_pool_is_told_so() {
         let life = Lifecycle::new();
         assert!(life.enter());
-        assert!(!life.leave(), "an open pool has no last one");
+        assert!(!life.leave(), "nobody waits for an open pool");
         assert!(life.enter() && life.enter());
         life.rise(Stage::Draining);
-        assert!(!life.leave());
-        assert!(life.leave());
+        assert!(life.leave() && life.leave());
+        assert_eq!(life.unfinished(), 0);
     }
 }
 

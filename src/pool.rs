@@ -11,7 +11,7 @@ use crate::job::{Bell, Early, Owner, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{Counters, Metrics};
 use crate::park::block_on;
-use crate::stop::{Cause, Phase};
+use crate::stop::Cause;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::timekeeper::Timekeeper;
 use crate::unwind;
@@ -71,12 +71,20 @@ pub(crate) struct Core {
     pub(crate) on_unseen_panic: UnseenPanicHook,
     /// Jobs that a shutdown ended in the queue.
     pub(crate) never_started: Mutex<Vec<JobInfo>>,
-    /// Jobs that were claimed in the queue and whose end is not over: their captures are being
-    /// dropped, or their wakers woken.
-    pub(crate) ending: AtomicU64,
+    /// How many accepted jobs were ever claimed in the queue.
+    pub(crate) claimed: AtomicU64,
     /// The places in the queue; none where there is no limit.
     pub(crate) places: Option<Arc<Semaphore>>,
     pub(crate) keeper: Arc<Timekeeper<Bell>>,
+    /// Those who wait for this pool's end in one of its own jobs.
+    pub(crate) inside: Mutex<Inside>,
+}
+
+/// How many jobs, on how many threads, wait for the end of the pool that they are on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inside {
+    pub(crate) jobs: usize,
+    pub(crate) threads: usize,
 }
 
 /// Told of panics that nobody sees.
@@ -102,7 +110,7 @@ impl Pool {
     ///
     /// let pool = punctual::Pool::new();
     /// let (send, receive) = std::sync::mpsc::channel::<()>();
-    /// let deaf = pool.job().name("deaf").timeout(Duration::from_millis(5));
+    /// let deaf = pool.job().name("deaf").run_timeout(Duration::from_millis(5));
     /// assert!(deaf.spawn_blocking(move || receive.recv()).wait().is_err());
     /// assert_eq!(pool.overdue()[0].name(), Some("deaf"));
     /// drop(send);
@@ -203,11 +211,16 @@ impl fmt::Debug for Pool {
 
 impl Core {
     /// Takes a job, or ends it at once. `place` is one that was reserved for it.
-    pub(crate) fn submit(&self, task: &Task, place: Option<OwnedSemaphorePermit>) {
+    pub(crate) fn submit(
+        &self,
+        task: &Task,
+        parent: Option<&Task>,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
         if let Err(why) = self.admit(place) {
             return task.turn_away(why);
         }
-        if task.tie().is_err() {
+        if task.tie(parent).is_err() {
             task.refuse(Rejection::NoThread);
         }
         if task.head.state.is_decided() {
@@ -235,13 +248,14 @@ impl Core {
             Some(place) => Some(place),
             None => self.try_place()?,
         };
+        self.counters.accept(); // before it enters: a shutdown waits for all that it counts
         if !self.crew.lifecycle.enter() {
+            self.counters.unaccept();
             return Err(Rejection::ShutDown);
         }
         if let Some(place) = place {
             place.forget(); // given back when the job leaves the queue
         }
-        self.counters.accept();
         Ok(())
     }
 
@@ -254,9 +268,24 @@ impl Core {
         }
     }
 
+    /// Gives a place back, and wakes who waits for one.
     fn free_place(&self) {
         if let Some(places) = &self.places {
-            places.add_permits(1);
+            self.catch(|| places.add_permits(1));
+        }
+    }
+
+    /// Refuses all who wait for a place.
+    pub(crate) fn close_places(&self) {
+        if let Some(places) = &self.places {
+            self.catch(|| places.close());
+        }
+    }
+
+    /// Calls code that wakes the wakers of those who wait for the pool itself.
+    fn catch(&self, wake: impl FnOnce()) {
+        if let Err(payload) = unwind::catch(wake) {
+            self.unseen_panic(Panic::new(payload, None));
         }
     }
 
@@ -283,13 +312,16 @@ impl Owner for Core {
     }
 
     fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo) {
-        // ORDERING: Release pairs with the Acquire in `shutdown`, where this is compared with the
-        // unfinished jobs.
-        self.ending.fetch_add(1, Ordering::Release);
+        if end == Early::Stopped(Cause::Shutdown) {
+            self.never_started.lock().push(info());
+        }
         match end {
             Early::Refused(_) => self.counters.unaccept(),
-            Early::Stopped(Cause::Shutdown) => self.never_started.lock().push(info()),
-            Early::Stopped(_) => {}
+            // ORDERING: Release pairs with the Acquire in `shutdown`: who has counted the job there
+            // sees it in the list of those that never started.
+            Early::Stopped(_) => {
+                self.claimed.fetch_add(1, Ordering::Release);
+            }
         }
         self.free_place();
         self.crew.entry_died();
@@ -299,13 +331,8 @@ impl Owner for Core {
         self.counters.count(tally);
     }
 
-    fn ended(&self, phase: Phase) {
-        let last = self.crew.lifecycle.leave();
-        if phase == Phase::Queued {
-            // ORDERING: Release, see `claimed`.
-            self.ending.fetch_sub(1, Ordering::Release);
-        }
-        if last {
+    fn ended(&self) {
+        if self.crew.lifecycle.leave() {
             self.crew.notify();
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::deadline::Deadline;
 use crate::info::JobInfo;
-use crate::job::{Bell, Task};
+use crate::job::{Bell, Cut, Task};
 use crate::lifecycle::Stage;
 use crate::park::{block_on, has_exited, park_for};
-use crate::pool::{Core, Pool};
+use crate::pool::{Core, Inside, Pool};
 use crate::stop::Cause;
 use crate::sync::{Ordering, thread};
 use crate::timekeeper::Armed;
@@ -42,7 +42,8 @@ impl Pool {
     /// Refuses new jobs from now on, ends those that wait as cancelled, and asks those that run to
     /// stop.
     ///
-    /// Takes effect at the call. Await the result or [`wait`](Shutdown::wait) on it to know when
+    /// Takes effect at the call: it drops what the queued jobs had captured and calls what the
+    /// running ones gave to `on_stop`. Await the result or [`wait`](Shutdown::wait) on it to know when
     /// the last body has returned; [`within`](Shutdown::within) bounds that, and should be used: a
     /// body need not listen. Dropping it changes nothing.
     ///
@@ -131,8 +132,13 @@ impl Shutdown {
 
     /// Blocks this thread until the end, and until the pool's threads have exited, thread-locals
     /// and all, as far as the time allows.
+    ///
+    /// In a job of this pool, the job itself and others that wait like it are not waited for, nor
+    /// are threads. All else is: give it a time if the pool may have no thread left for what is
+    /// queued.
     pub fn wait(mut self) -> ShutdownReport {
-        let handles = self.core.crew.take_handles();
+        let core = Arc::clone(&self.core);
+        let _inside = Waiting::enter(&core);
         let limit = self.limit;
         let mut report = std::future::poll_fn(|cx| self.poll_report(cx));
         let report = loop {
@@ -140,8 +146,8 @@ impl Shutdown {
                 break report;
             }
         };
-        if !self.core.crew.is_here() {
-            join(handles, limit);
+        if !core.crew.is_here() {
+            join(core.crew.take_handles(), limit);
         }
         report
     }
@@ -203,14 +209,16 @@ impl fmt::Display for ShutdownReport {
 
 impl Core {
     fn close(&self, stage: Stage) {
-        self.crew.lifecycle.rise(stage);
-        if let Some(places) = &self.places {
-            places.close();
-        }
-        self.retire();
+        self.refuse_new(stage);
         if stage == Stage::Stopping {
             self.stop_all();
         }
+    }
+
+    fn refuse_new(&self, stage: Stage) {
+        self.crew.lifecycle.rise(stage);
+        self.close_places();
+        self.retire();
     }
 
     /// Ends all that waits, asks all that runs to stop. What comes later sees the stage.
@@ -223,38 +231,75 @@ impl Core {
         }
     }
 
-    /// The time is up: resolves every handle without waiting for any body.
+    /// The time is up: decides every job without waiting for user code.
     fn cut(&self) {
-        self.close(Stage::Stopping);
-        loop {
-            let jobs = self.crew.at_desks();
-            for (job, _) in &jobs {
-                job.stop(Cause::Shutdown);
-                job.give_up();
-            }
-            // Between the queue and a desk, or before the queue, a job is nowhere to be seen. No
-            // user code runs there, so it is a matter of moments.
-            // ORDERING: Acquire pairs with the Releases in `claimed` and `ended`.
-            let seen = jobs.len() as u64 + self.ending.load(Ordering::Acquire);
-            if self.crew.lifecycle.unfinished() <= seen {
-                break;
-            }
-            thread::yield_now();
+        self.refuse_new(Stage::Stopping);
+        let mut left = Vec::new();
+        self.crew.empty_queue(|task| left.extend(task.cut()));
+        for (job, _) in self.crew.at_desks() {
+            left.extend(job.cut());
+        }
+        if !left.is_empty() {
+            self.crew.run_aside(move || left.into_iter().for_each(Cut::finish));
         }
     }
 
-    /// Whether all jobs have ended and all threads have left, but for this one.
+    /// Whether all jobs have ended and all threads have left, but for those that wait for it.
     fn is_over(&self) -> bool {
-        self.crew.lifecycle.unfinished() <= self.crew.jobs_here() as u64 && self.crew.others() == 0
+        let inside = *self.inside.lock();
+        let jobs = inside.jobs.max(self.crew.jobs_here()) as u64;
+        let threads = inside.threads.max(usize::from(self.crew.is_here()));
+        self.crew.lifecycle.unfinished() <= jobs && self.crew.workers() <= threads
     }
 
     fn report(&self) -> ShutdownReport {
+        self.settle();
         let goes_on = |job: &Task| job.head.state.is_running() && !job.head.state.has_ended();
         let still_running = self.crew.infos(goes_on);
         let never_started = self.never_started.lock().clone();
         let named = (never_started.len() + still_running.len()) as u64;
         let finished = self.counters.accepted().saturating_sub(named);
         ShutdownReport { finished, never_started, still_running }
+    }
+
+    /// Waits until every accepted job has been started or claimed. Before a queue, and between it
+    /// and a desk, a job is nowhere to be seen; no user code runs there, so it is a matter of
+    /// moments, and what comes out of there sees that the pool stops.
+    fn settle(&self) {
+        // ORDERING: Acquire pairs with the Release in `claimed`.
+        while self.crew.started() + self.claimed.load(Ordering::Acquire) < self.counters.accepted()
+        {
+            thread::yield_now();
+        }
+    }
+}
+
+/// On the stack of a thread that waits for the end of a pool, which may be its own.
+struct Waiting<'a> {
+    core: &'a Core,
+    own: Inside,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(core: &'a Core) -> Self {
+        let threads = usize::from(core.crew.is_here());
+        let own = Inside { jobs: core.crew.jobs_here(), threads };
+        let mut inside = core.inside.lock();
+        inside.jobs += own.jobs;
+        inside.threads += own.threads;
+        drop(inside);
+        if threads > 0 {
+            core.crew.notify(); // others inside need not wait for this one
+        }
+        Self { core, own }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut inside = self.core.inside.lock();
+        inside.jobs -= self.own.jobs;
+        inside.threads -= self.own.threads;
     }
 }
 

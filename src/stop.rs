@@ -1,8 +1,8 @@
 //! Who asked a job to stop, who is to be told of it, and the two-way bridge to `CancellationToken`.
 
-use crate::sync::{Condvar, Mutex, MutexGuard, thread};
-use crate::unwind::{self, Payload, drop_quietly};
-use std::collections::VecDeque;
+use crate::sync::{Condvar, Mutex, thread};
+use crate::unwind::{self, Payload};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -100,7 +100,8 @@ pub(crate) struct Listeners {
 struct Inner {
     told: bool,
     next: u64,
-    list: VecDeque<(u64, Listener)>,
+    /// In the order they came.
+    list: BTreeMap<u64, Listener>,
     calling: Option<(u64, thread::ThreadId)>,
 }
 
@@ -121,26 +122,26 @@ impl Listeners {
         }
         let number = inner.next;
         inner.next += 1;
-        inner.list.push_back((number, listener));
+        inner.list.insert(number, listener);
         Added::Listed(number)
     }
 
     /// Takes a listener off the list. If another thread calls it just now, waits for its end.
-    pub(crate) fn remove(&self, number: u64) {
-        let (inner, removed) = self.take(number);
-        if removed.is_none() {
-            self.wait_for_call(inner, number);
-        } else {
-            drop(inner);
-            drop_quietly(removed);
+    #[must_use]
+    pub(crate) fn remove(&self, number: u64) -> Option<Listener> {
+        let me = thread::current().id();
+        let mut inner = self.inner.lock();
+        let removed = inner.list.remove(&number);
+        while inner.calling.is_some_and(|(n, caller)| n == number && caller != me) {
+            inner = self.called.wait(inner);
         }
+        removed
     }
 
     /// Takes a listener off the list without waiting, for one that does no harm when called late.
-    pub(crate) fn remove_lazily(&self, number: u64) {
-        let (inner, removed) = self.take(number);
-        drop(inner);
-        drop_quietly(removed);
+    #[must_use]
+    pub(crate) fn remove_lazily(&self, number: u64) -> Option<Listener> {
+        self.inner.lock().list.remove(&number)
     }
 
     /// Calls every listener, in the order they came. A panic of one is given to `panicked`.
@@ -152,12 +153,10 @@ impl Listeners {
         }
     }
 
-    /// Forgets all who listen: the job has ended and can not be stopped any more.
-    pub(crate) fn clear(&self) {
-        let list = std::mem::take(&mut self.inner.lock().list);
-        for listener in list {
-            drop_quietly(listener);
-        }
+    /// Takes all off the list: the job has ended and can not be stopped any more.
+    #[must_use]
+    pub(crate) fn clear(&self) -> BTreeMap<u64, Listener> {
+        std::mem::take(&mut self.inner.lock().list)
     }
 
     /// Ends the call that was made, if any, and begins the next.
@@ -167,23 +166,9 @@ impl Listeners {
         if inner.calling.take().is_some() {
             self.called.notify_all();
         }
-        let (number, listener) = inner.list.pop_front()?;
+        let (number, listener) = inner.list.pop_first()?;
         inner.calling = Some((number, thread::current().id()));
         Some(listener)
-    }
-
-    fn take(&self, number: u64) -> (MutexGuard<'_, Inner>, Option<(u64, Listener)>) {
-        let mut inner = self.inner.lock();
-        let at = inner.list.iter().position(|(n, _)| *n == number);
-        let removed = at.and_then(|at| inner.list.remove(at));
-        (inner, removed)
-    }
-
-    fn wait_for_call(&self, mut inner: MutexGuard<'_, Inner>, number: u64) {
-        let me = thread::current().id();
-        while inner.calling.is_some_and(|(n, caller)| n == number && caller != me) {
-            inner = self.called.wait(inner);
-        }
     }
 }
 
@@ -221,7 +206,7 @@ mod tests {
         for n in 0..3 {
             assert!(matches!(listeners.add(listener(&send, n)), Added::Listed(_)));
         }
-        listeners.remove(1);
+        assert!(listeners.remove(1).is_some());
         for _ in 0..2 {
             listeners.tell(Cause::Caller, unwind::discard);
         }
@@ -242,10 +227,10 @@ mod tests {
         thread::scope(|s| {
             s.spawn(|| listeners.tell(Cause::Token, unwind::discard));
             has_started.recv().expect("it is called");
-            let removing = s.spawn(|| listeners.remove(number));
+            let removing = s.spawn(|| listeners.remove(number).is_none());
             assert!(!removing.is_finished(), "the call is still under way");
             go.send(()).expect("it waits");
-            removing.join().expect("no panic");
+            assert!(removing.join().expect("no panic"));
         });
         assert_eq!(listeners.inner.lock().calling, None);
     }

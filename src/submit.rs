@@ -299,7 +299,6 @@ impl Job {
             run_timeout: self.run_timeout,
             grace,
             token: self.token.take(),
-            parent: self.parent.take(),
             ..Settings::default()
         }))
     }
@@ -337,12 +336,12 @@ impl<T: Send + 'static> LateJob<T> {
         let Self { mut job, on_late } = self;
         let submitted = Instant::now();
         let settings = job.settle(submitted);
-        let Job { core, place, priority, .. } = job;
+        let Job { core, place, parent, priority, .. } = job;
         let owner: Arc<dyn Owner> = Arc::clone(&core) as _;
         let head = Head::new(owner, settings, priority, submitted, Location::caller());
         let body = Body { call: body, on_late, ambient: Ambient::capture(submitted) };
         let (task, handle) = new_job(head, body);
-        core.submit(&task, place);
+        core.submit(&task, parent.as_ref(), place);
         handle
     }
 

@@ -15,6 +15,7 @@
 //! 3. `threads` counts the watcher, the deputy and those stuck in a ring.
 //! 4. The first watcher is started under the lock. All other threads are started outside it.
 
+use crate::deadline::Deadline;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,6 +57,10 @@ struct State<A> {
     watch: u64,
     /// How many watches there have been; each has its own number.
     watches: u64,
+    /// When the watcher, which waits, will look again by itself; none while it does not wait.
+    looks_at: Option<Deadline>,
+    /// An alarm was set since the watcher last looked.
+    used: bool,
     /// How many rings have begun. With `ringing` it tells the deputy that one lasts.
     rings: u64,
     ringing: bool,
@@ -88,8 +93,15 @@ impl<A: Alarm> Armed<A> {
 
 impl<A: Alarm> Drop for Armed<A> {
     fn drop(&mut self) {
-        let alarm = self.keeper.state.lock().alarms.remove(&self.key);
+        let mut state = self.keeper.state.lock();
+        let alarm = state.alarms.remove(&self.key);
+        let over = state.closed && state.alarms.is_empty();
+        drop(state);
         drop(alarm); // after the lock (rule 1)
+        if over {
+            self.keeper.watch.notify_all();
+            self.keeper.deputy.notify_all();
+        }
     }
 }
 
@@ -101,6 +113,8 @@ impl<A: Alarm> Timekeeper<A> {
             next: 0,
             watch: 0,
             watches: 0,
+            looks_at: None,
+            used: false,
             rings: 0,
             ringing: false,
             deputy: Deputy::Absent,
@@ -123,10 +137,14 @@ impl<A: Alarm> Timekeeper<A> {
         }
         let key = (at, state.next);
         state.next += 1;
-        let is_first = state.alarms.first_key_value().is_none_or(|(first, _)| key < *first);
         state.alarms.insert(key, alarm);
+        state.used = true;
+        let too_late = state.looks_at.is_some_and(|looks_at| Deadline::at(at) < looks_at);
+        if too_late {
+            state.looks_at = None; // it is called, once
+        }
         drop(state);
-        if is_first {
+        if too_late {
             self.watch.notify_one();
         }
         Ok(Armed { keeper: Arc::clone(self), key })
@@ -172,22 +190,37 @@ impl<A: Alarm> Timekeeper<A> {
         let mut busy = Instant::now();
         while state.watch == number {
             let now = Instant::now();
+            if std::mem::take(&mut state.used) {
+                busy = now;
+            }
             match state.first() {
-                Some(at) if at <= now => state = self.ring_first(state, number),
-                Some(at) => state = self.watch.wait_until(state, Some(at)),
+                Some(at) if at <= now => {
+                    state = self.ring_first(state, number);
+                    busy = Instant::now();
+                }
                 None if state.closed || now.duration_since(busy) >= KEEP_ALIVE => {
                     state.watch = 0;
                     state.threads -= 1;
-                    return;
+                    return self.deputy.notify_all(); // it may leave, too
                 }
-                None => {
-                    state = self.watch.wait_for(state, KEEP_ALIVE);
-                    continue;
-                }
+                first => state = self.look_later(state, first),
             }
-            busy = Instant::now();
         }
         self.come_back(state);
+    }
+
+    /// The watcher waits for the first alarm, or for one that comes before it. It is called only if
+    /// it would look too late: a job that ends in time costs no wake-up.
+    fn look_later<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<A>>,
+        first: Option<Instant>,
+    ) -> MutexGuard<'a, State<A>> {
+        let until = first.map_or_else(|| Deadline::after(KEEP_ALIVE), Deadline::at);
+        state.looks_at = Some(until);
+        let mut state = self.watch.wait_until(state, until.instant());
+        state.looks_at = None;
+        state
     }
 
     /// Rings the first alarm, with a deputy looking after it.

@@ -10,7 +10,7 @@ use crate::job::{JobContext, JobHandle, Owner};
 use crate::priority::Priority;
 use crate::stop::{Cause, Phase};
 use crate::sync::Mutex;
-use crate::unwind::{self, Payload};
+use crate::unwind::Payload;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -154,7 +154,7 @@ impl Head {
 
     /// Whether the body goes on after the handle has resolved without it.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.state.is_running() && self.stopped.get().is_some() && !self.state.has_ended()
+        self.state.is_given_up() && !self.state.has_ended()
     }
 
     /// How long the job was queued and how long it has run, at `now`.
@@ -171,12 +171,18 @@ impl Head {
         if !known {
             let waker = waker.clone(); // the user's code: under no lock
             let old = self.waker.lock().replace(waker);
-            unwind::drop_quietly(old);
+            self.catch(|| drop(old));
         }
     }
 
     pub(super) fn take_waker(&self) -> Option<Waker> {
         self.waker.lock().take()
+    }
+
+    /// Drops a waker that nobody will wake.
+    pub(super) fn forget_waker(&self) {
+        let waker = self.take_waker();
+        self.catch(|| drop(waker));
     }
 
     fn to_stop<E>(&self, error: Option<E>) -> Stop<E> {

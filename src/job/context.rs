@@ -113,7 +113,7 @@ impl JobContext {
     /// ```
     /// # use punctual::{Cause, Checked};
     /// # let pool = punctual::Pool::new();
-    /// let (send, receive) = std::sync::mpsc::channel();
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
     /// let job = pool.spawn(move |cx| -> Checked<_> {
     ///     receive.recv().ok();
     ///     Ok(cx.cause())

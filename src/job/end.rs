@@ -6,7 +6,9 @@ use crate::job::Tally;
 use crate::job::cell::{Cell, Head, Run, Task};
 use crate::job::state::{Early, Requested};
 use crate::stop::{Cause, Phase};
+use crate::sync::thread;
 use crate::unwind::{self, Payload};
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Cell {
@@ -64,14 +66,43 @@ impl Cell {
         }
     }
 
+    /// Ends the job as `stop(Cause::Shutdown)` and then `give_up` would, but for the user's code,
+    /// which is left for the caller to run where it holds nobody up.
+    pub(crate) fn cut(self: &Task) -> Option<Cut> {
+        let leftover = || Some(Cut { task: Arc::clone(self) });
+        match self.head.state.request_stop(Cause::Shutdown) {
+            Requested::Claimed => {
+                self.begin_end(Early::Stopped(Cause::Shutdown));
+                leftover()
+            }
+            Requested::First { listening } => {
+                self.give_up();
+                leftover().filter(|_| listening)
+            }
+            Requested::Again => {
+                self.give_up();
+                None
+            }
+            Requested::Decided => None,
+        }
+    }
+
     /// Rule 3 of job, for the winner of `claim`.
     fn end_claimed(&self, end: Early) {
+        self.begin_end(end);
+        self.finish_end(end);
+    }
+
+    fn begin_end(&self, end: Early) {
         let head = &self.head;
         let _ = head.stopped.set(Instant::now());
         head.untie();
         head.owner.claimed(end, &|| head.info());
+    }
+
+    fn finish_end(&self, end: Early) {
         self.drop_body_and_publish(end);
-        head.owner.ended(Phase::Queued);
+        self.head.owner.ended();
     }
 
     fn drop_body_and_publish(&self, end: Early) {
@@ -85,6 +116,22 @@ impl Cell {
         });
         self.publish(true);
         drop(ambient); // holds a paused clock until the handle's waker was woken
+    }
+}
+
+/// What is left of a job that was [`cut`](Cell::cut): captures to drop, or listeners to tell.
+#[must_use]
+pub(crate) struct Cut {
+    task: Task,
+}
+
+impl Cut {
+    /// Runs the user's code.
+    pub(crate) fn finish(self) {
+        match self.task.head.state.phase() {
+            Phase::Queued => self.task.finish_end(Early::Stopped(Cause::Shutdown)),
+            Phase::Running => self.task.tell(Cause::Shutdown),
+        }
     }
 }
 
@@ -105,8 +152,12 @@ impl<S: Run + ?Sized> Cell<S> {
         }
     }
 
-    /// Tells those who wait for the body's end that it has come, after the outcome was published.
+    /// Tells those who wait for the body's end that it has come. Who gave the body up publishes
+    /// first: nobody may see the end before the outcome.
     pub(super) fn publish_end(&self) {
+        while !self.head.state.is_ready() {
+            thread::yield_now(); // a moment: no user code is between the decision and that
+        }
         if self.head.state.end() {
             self.head.wake_end_wakers();
         }

@@ -257,6 +257,7 @@ impl<T, E> Future for JobHandle<T, E> {
             if !head.state.watch() {
                 return Poll::Pending;
             }
+            head.forget_waker();
         }
         let outcome = if head.state.take() { self.cell.fetch() } else { None };
         match outcome {
@@ -271,6 +272,7 @@ impl<T, E> Drop for JobHandle<T, E> {
         if self.cell.head().state.detach() {
             self.cell.discard();
         }
+        self.cell.head().forget_waker();
     }
 }
 

@@ -13,7 +13,7 @@
 //! 3. `leave` runs before `interruptible` returns or unwinds, by `Scope`'s destructor, which is
 //!    on the stack and can not be forgotten.
 //!
-//! A thread per call (`std::thread::scope`) would do without `unsafe`, for about a hundred times
+//! A thread per call (`std::thread::scope`) would do without `unsafe`, for hundreds of times
 //! the price: `cargo bench --bench interruptible`.
 
 use crate::job::JobContext;

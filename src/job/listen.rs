@@ -24,7 +24,8 @@ struct OwnToken {
     link: Option<TokenLink>,
 }
 
-/// A place on another job's list of listeners, given back when dropped.
+/// A place on another job's list of listeners, given back when dropped. Until then it keeps that
+/// job's record, and no longer: a line of jobs that each spawn the next must not keep them all.
 pub(crate) struct Registration {
     job: Task,
     number: u64,
@@ -57,7 +58,7 @@ impl Cell {
     ///
     /// # Errors
     /// If it has a deadline and there is no thread to watch it.
-    pub(crate) fn tie(self: &Task) -> io::Result<()> {
+    pub(crate) fn tie(self: &Task, parent: Option<&Task>) -> io::Result<()> {
         let Some(settings) = &self.head.settings else { return Ok(()) };
         if self.queue_limit().has_passed() {
             self.expire_queued();
@@ -74,7 +75,7 @@ impl Cell {
                 }
             },
         };
-        let parent = settings.parent.as_ref().and_then(|parent| self.listen_to(parent));
+        let parent = parent.and_then(|parent| self.listen_to(parent));
         let mut ties = settings.ties.lock();
         ties.token = token;
         ties.parent = parent;
@@ -143,12 +144,14 @@ impl Head {
 
     /// Takes a listener back; waits if it is being called.
     pub(super) fn unlisten(&self, number: u64) {
-        self.extras().listeners.remove(number);
+        let removed = self.extras().listeners.remove(number);
+        self.catch(|| drop(removed));
     }
 
     /// Takes a listener back that does no harm when called late.
     pub(super) fn unlisten_lazily(&self, number: u64) {
-        self.extras().listeners.remove_lazily(number);
+        let removed = self.extras().listeners.remove_lazily(number);
+        self.catch(|| drop(removed));
     }
 
     pub(super) fn extras(&self) -> &Extras {
@@ -166,7 +169,9 @@ impl Head {
             let link = extras.own_token.lock().as_mut().and_then(|own| own.link.take());
             drop(link);
             if self.state.cause().is_none() {
-                extras.listeners.clear();
+                for (_, listener) in extras.listeners.clear() {
+                    self.catch(|| drop(listener));
+                }
             }
         }
     }

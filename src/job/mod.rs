@@ -39,6 +39,7 @@ pub use handle::{Ended, JobHandle, JoinHandle};
 
 pub(crate) use cell::{Body, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
+pub(crate) use end::Cut;
 pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
@@ -77,15 +78,14 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// A worker has started the job: its place in the queue is free.
     fn started(&self);
 
-    /// The job was claimed in the queue, to end like this: its place is free. From here to `ended`
-    /// it is neither queued nor running.
+    /// The job was claimed in the queue, to end like this: its place is free.
     fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo);
 
     /// The job's outcome is decided.
     fn decided(&self, tally: Tally);
 
     /// All is done for the job: its body has returned or was dropped, its outcome is published.
-    fn ended(&self, phase: Phase);
+    fn ended(&self);
 
     /// User code of the job panicked where nobody sees it.
     fn unseen_panic(&self, panic: Panic);

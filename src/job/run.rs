@@ -1,12 +1,12 @@
 //! A worker's walk through a job: claim, call, publish.
 
-use crate::error::{Panic, Rejection};
+use crate::error::Rejection;
 use crate::job::ambient::Ambient;
 use crate::job::cell::{Body, Cell, Head, Outcome, Run, Slot, Task};
 use crate::job::state::Finished;
 use crate::job::{Checkpoint, InBody, JobContext, Tally};
 use crate::stop::{Cause, Phase};
-use crate::unwind::{self, Payload, drop_quietly};
+use crate::unwind::{self, Payload};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ impl Cell {
             self.head.owner.started();
             let cx = JobContext::new(Arc::clone(self));
             self.slot.run(&cx);
-            self.head.owner.ended(Phase::Running);
+            self.head.owner.ended();
         }
         started
     }
@@ -32,7 +32,7 @@ impl Cell {
             self.expire_queued();
             return false;
         }
-        if self.arm_run(now).is_err() {
+        if self.arm_run().is_err() {
             self.refuse(Rejection::NoThread);
             return false;
         }
@@ -51,15 +51,18 @@ where
             unreachable!("the winner of `start` finds the body")
         };
         let returned = {
-            let _context = ambient.enter();
             let _in_body = InBody::enter(cx);
-            unwind::catch(move || call(cx))
+            unwind::catch(|| {
+                let _context = ambient.enter();
+                call(cx)
+            })
         };
         let cell = cx.task();
-        cell.head.untie();
-        match cell.head.state.finish() {
+        let finished = cell.head.state.finish();
+        cell.head.untie(); // after that step: an alarm that is set later sees it, and goes
+        match finished {
             Finished::Decides(cause) => {
-                drop_quietly(on_late);
+                cell.head.catch(|| drop(on_late));
                 self.put(judge(returned, cause, &cell.head));
                 cell.publish(true);
             }
@@ -81,10 +84,7 @@ where
     fn drop_outcome(&self) -> Option<Payload> {
         match self.take_outcome()? {
             Outcome::Panicked(payload) => Some(payload),
-            other => {
-                drop_quietly(other);
-                None
-            }
+            other => unwind::drop_caught(other).err(),
         }
     }
 }
@@ -119,14 +119,18 @@ fn hand_over_late<T, E>(
     on_late: Option<Box<dyn FnOnce(T) + Send>>,
     head: &Head,
 ) {
-    let unseen = match (returned, on_late) {
-        (Ok(Ok(value)), Some(hook)) => unwind::catch(move || hook(value)).err(),
-        (Ok(Ok(value)), None) => unwind::drop_caught(value).err(),
-        (Ok(Err(error)), _) => unwind::drop_caught(error).err(),
-        (Err(payload), _) if payload.is::<Checkpoint>() => None,
-        (Err(payload), _) => Some(payload),
-    };
-    if let Some(payload) = unseen {
-        head.owner.unseen_panic(Panic::new(payload, Some(head.identity())));
+    match (returned, on_late) {
+        (Ok(Ok(value)), Some(hook)) => head.catch(|| hook(value)),
+        (Ok(Ok(value)), None) => head.catch(|| drop(value)),
+        (Ok(Err(error)), hook) => {
+            head.catch(|| drop(error));
+            head.catch(|| drop(hook));
+        }
+        (Err(payload), hook) => {
+            if !payload.is::<Checkpoint>() {
+                head.unseen_panic(payload);
+            }
+            head.catch(|| drop(hook));
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! What was asked of one job, and what ties it to a timer, a token and a parent because of that.
 
 use crate::deadline::Deadline;
-use crate::job::cell::Task;
 use crate::job::listen::Registration;
 use crate::job::time::Bell;
 use crate::stop::TokenLink;
@@ -24,7 +23,6 @@ pub(crate) struct Settings {
     /// How long its handle waits for the body's last word after a stop.
     pub(crate) grace: Option<Duration>,
     pub(crate) token: Option<CancellationToken>,
-    pub(crate) parent: Option<Task>,
     pub(crate) ties: Mutex<Ties>,
 }
 

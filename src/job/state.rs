@@ -229,6 +229,10 @@ impl State {
         self.load() & RUNNING != 0
     }
 
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.load() & GIVEN_UP != 0
+    }
+
     pub(crate) fn is_decided(&self) -> bool {
         self.load() & DECIDED != 0
     }
@@ -514,7 +518,7 @@ mod models {
             });
             let Added::Listed(number) = job.listeners.add(listener) else { panic!("not told yet") };
             let canceller = spawn(&job, Job::cancel);
-            job.listeners.remove(number);
+            let _ = job.listeners.remove(number);
             job.told.fetch_add(1, Ordering::Relaxed);
             canceller.join().expect("no panic");
         });

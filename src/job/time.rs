@@ -7,11 +7,12 @@
 
 use crate::deadline::Deadline;
 use crate::job::cell::{Cell, Head, Task};
+use crate::job::settings::{Settings, Ties};
 use crate::stop::Cause;
 use crate::timekeeper::Alarm;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// After so long a worker that is about to start a job is looked at again.
 const ABOUT_TO_START: Duration = Duration::from_micros(100);
@@ -36,35 +37,30 @@ impl Alarm for Bell {
 impl Cell {
     /// Sets the first alarm of a job that is about to be queued.
     pub(super) fn arm_queue(self: &Task) -> io::Result<()> {
-        self.arm(self.queue_limit())
+        self.arm(|_| self.queue_limit())
     }
 
-    /// Sees to it that an alarm rings when the run that begins `now` must end.
-    pub(super) fn arm_run(self: &Task, now: Instant) -> io::Result<()> {
-        let Some(settings) = &self.head.settings else { return Ok(()) };
-        let Some(run_timeout) = settings.run_timeout else { return Ok(()) };
-        let limit = Deadline::at(now).plus(run_timeout);
-        let set = settings.ties.lock().alarm.as_ref().map(|alarm| Deadline::at(alarm.at()));
-        if set.is_some_and(|set| set <= limit) {
-            return Ok(());
+    /// Sees to it that an alarm rings when the run that begins now must end.
+    pub(super) fn arm_run(self: &Task) -> io::Result<()> {
+        match self.head.settings.as_ref().and_then(|settings| settings.run_timeout) {
+            Some(_) => self.arm(|ties| {
+                // One that is set for earlier will see, when it rings, what is due next.
+                let set = ties.alarm.as_ref().map_or(Deadline::NEVER, |set| Deadline::at(set.at()));
+                if set <= self.head.run_limit() { Deadline::NEVER } else { self.head.run_limit() }
+            }),
+            None => Ok(()),
         }
-        self.arm(limit)
     }
 
     /// After the first request to stop: waits so long, and no longer, for the body's last word.
-    ///
-    /// With a deadline as the cause that is the grace time from the deadline on. Otherwise it is
-    /// the grace time from now on, if one was set, and at most until the deadline.
     pub(super) fn await_last_word(self: &Task, cause: Cause) {
         let Some(settings) = &self.head.settings else { return };
-        let deadline = self.head.run_limit();
-        let last_word = match (cause, settings.grace) {
-            (Cause::Deadline, grace) => deadline.plus(grace.unwrap_or(Duration::ZERO)),
-            (_, Some(grace)) => deadline.earliest(Deadline::after(grace)),
-            (_, None) => deadline,
-        };
-        settings.ties.lock().last_word = Some(last_word);
-        if last_word.has_passed() || self.arm(last_word).is_err() {
+        let last_word = self.head.last_word(settings, cause);
+        let armed = self.arm(|ties| {
+            ties.last_word = Some(last_word);
+            last_word
+        });
+        if last_word.has_passed() || armed.is_err() {
             self.give_up(); // with no timer the handle would hang
         }
     }
@@ -78,19 +74,21 @@ impl Cell {
 
     /// An alarm of this job rings.
     fn on_time(self: &Task) {
-        loop {
+        while !self.head.state.is_decided() {
             let running = self.head.state.is_running();
-            let due = if running { self.head.next_of_run() } else { self.next_of_queue() };
+            let mut due = Deadline::NEVER;
+            let _ = self.arm(|ties| {
+                due = if running { self.head.next_of_run(ties) } else { self.next_of_queue() };
+                if due.has_passed() { Deadline::NEVER } else { due }
+            }); // can not fail: the watcher is here, ringing
             if !due.has_passed() {
-                let _ = self.arm(due); // can not fail: the watcher is here, ringing
                 return;
             }
             match (running, self.head.state.cause()) {
-                _ if self.head.state.is_decided() => return,
                 (true, None) => {
                     self.stop(Cause::Deadline);
                 }
-                (true, Some(_)) => return self.give_up(),
+                (true, Some(_)) => self.give_up(),
                 (false, _) => self.expire_queued(),
             }
         }
@@ -105,14 +103,15 @@ impl Cell {
         }
     }
 
-    /// Sets the job's one alarm; [`NEVER`](Deadline::NEVER) sets none.
-    fn arm(self: &Task, deadline: Deadline) -> io::Result<()> {
-        let (Some(settings), Some(at)) = (&self.head.settings, deadline.instant()) else {
-            return Ok(());
-        };
-        // Set under the lock that it is kept under. Otherwise it could ring, and be set anew, before
-        // it is kept, and keeping it would then take the new one back.
+    /// Sets the job's one alarm, for when `due` says; [`NEVER`](Deadline::NEVER) leaves it as it is.
+    ///
+    /// What is due is found, and the alarm is set and kept, under one lock. Otherwise an alarm for
+    /// what was due before could replace one for what is due now; or an alarm could ring, and be
+    /// set anew, before it is kept, and keeping it would then take the new one back.
+    fn arm(self: &Task, due: impl FnOnce(&mut Ties) -> Deadline) -> io::Result<()> {
+        let Some(settings) = &self.head.settings else { return Ok(()) };
         let mut ties = settings.ties.lock();
+        let Some(at) = due(&mut ties).instant() else { return Ok(()) };
         let armed = self.head.owner.keeper().arm(at, Bell::Job(Arc::clone(self)))?;
         let old = ties.alarm.replace(armed);
         drop(ties);
@@ -136,9 +135,24 @@ impl Head {
     }
 
     /// What may be due next for a running job: the request to stop, or the end of the wait.
-    fn next_of_run(&self) -> Deadline {
-        let last_word = self.settings.as_ref().and_then(|settings| settings.ties.lock().last_word);
-        last_word.unwrap_or_else(|| self.run_limit())
+    fn next_of_run(&self, ties: &Ties) -> Deadline {
+        match (&self.settings, self.state.cause()) {
+            // Between the request and `await_last_word` there is no last word yet.
+            (Some(settings), Some(Cause::Deadline)) => self.last_word(settings, Cause::Deadline),
+            _ => ties.last_word.unwrap_or_else(|| self.run_limit()),
+        }
+    }
+
+    /// Until when the handle waits for the last word of a body that is asked to stop now: with a
+    /// deadline as the cause, for the grace time from the deadline on. Otherwise for the grace time
+    /// from now on, if one was set, and at most until the deadline.
+    fn last_word(&self, settings: &Settings, cause: Cause) -> Deadline {
+        let deadline = self.run_limit();
+        match (cause, settings.grace) {
+            (Cause::Deadline, grace) => deadline.plus(grace.unwrap_or(Duration::ZERO)),
+            (_, Some(grace)) => deadline.earliest(Deadline::after(grace)),
+            (_, None) => deadline,
+        }
     }
 
     pub(super) fn untie_timer(&self) {

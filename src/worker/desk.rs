@@ -12,13 +12,44 @@ use std::sync::{Arc, OnceLock};
 pub(super) struct Desk {
     pub(super) name: String,
     /// The jobs it is at: more than one when a job waits for another right there.
-    pub(super) jobs: Mutex<Vec<Task>>,
+    pub(super) jobs: Mutex<Jobs>,
     /// Set by who takes it off the idle stack.
     pub(super) called: AtomicBool,
     /// Set by the worker itself, before it first parks.
     pub(super) thread: OnceLock<thread::Thread>,
-    /// For a shutdown that waits for the thread's very end.
-    pub(super) handle: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Desk {
+    pub(super) fn new(name: String) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            jobs: Mutex::default(),
+            called: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        })
+    }
+}
+
+/// The jobs at a desk, and those that have been there.
+#[derive(Default)]
+pub(super) struct Jobs {
+    pub(super) now: Vec<Task>,
+    /// How many that have left the desk had been started.
+    started: u64,
+}
+
+impl Jobs {
+    /// Clears the last job away.
+    pub(super) fn clear_last(&mut self, started: bool) -> Option<Task> {
+        self.started += u64::from(started);
+        self.now.pop()
+    }
+
+    /// How many have been started here.
+    pub(super) fn started(&self) -> u64 {
+        let running = self.now.iter().filter(|job| job.head.state.is_running()).count();
+        self.started + running as u64
+    }
 }
 
 /// A worker as the idle stack names it.
@@ -45,7 +76,8 @@ impl Colleague {
 pub(super) struct Here {
     pub(super) crew: Arc<Crew>,
     pub(super) desk: Arc<Desk>,
-    pub(super) local: Rc<Local>,
+    /// None once the worker has made up its mind to leave.
+    pub(super) local: RefCell<Option<Rc<Local>>>,
 }
 
 thread_local! {

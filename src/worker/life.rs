@@ -11,17 +11,26 @@ use crate::sync::{Ordering, thread};
 use crate::unwind;
 use crate::worker::desk::{Colleague, Desk, Here};
 use crate::worker::{Crew, ThreadHook};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How often a worker that found nothing yields and looks again before it parks: for some
+/// microseconds, about as long as it takes who awaits a job to wake up and submit the next one.
+/// Unparking a thread costs both sides more than that.
+const LINGER: u32 = 64;
 
 impl Crew {
     /// A worker's life.
     pub(super) fn work(self: Arc<Self>, desk: Arc<Desk>) {
         let _ = desk.thread.set(thread::current());
         let local = Rc::new(self.queue.join());
-        let here =
-            Here { crew: Arc::clone(&self), desk: Arc::clone(&desk), local: Rc::clone(&local) };
+        let here = Here {
+            crew: Arc::clone(&self),
+            desk: Arc::clone(&desk),
+            local: RefCell::new(Some(Rc::clone(&local))),
+        };
         Here::set(Some(here));
         self.call_hook(&self.threads.on_start);
         let mut searching = true; // so it was counted when it was started
@@ -31,13 +40,16 @@ impl Crew {
                     self.run(&desk, &task);
                     searching = false;
                 }
+                None if self.linger(&mut searching) => {}
                 None if self.rest(&desk, searching) => searching = true,
                 None => break,
             }
         }
+        // Nothing may be put there any more, as by the hook: nobody would find it.
+        drop(self.here(|here| here.local.take()));
+        drop(local);
         self.call_hook(&self.threads.on_stop);
         Here::set(None);
-        drop(local);
         self.remove(&desk);
     }
 
@@ -62,46 +74,53 @@ impl Crew {
 
     /// Rules 1 and 2 of worker.
     fn run(&self, desk: &Desk, task: &Task) {
-        desk.jobs.lock().push(Arc::clone(task));
+        desk.jobs.lock().now.push(Arc::clone(task));
         if self.lifecycle.stage() == Stage::Stopping {
             task.stop(Cause::Shutdown);
         }
-        if !task.execute() {
+        let started = task.execute();
+        if !started {
             self.forget_entry(); // whoever ended it counted its entry as dead
         }
-        let done = desk.jobs.lock().pop();
+        let done = desk.jobs.lock().clear_last(started);
         drop(done);
+    }
+
+    /// Looks a little longer, unless somebody else does; `true` if something was queued.
+    fn linger(&self, searching: &mut bool) -> bool {
+        *searching = *searching || self.idle.search();
+        let queued = || self.idle.counts().queued() > 0;
+        *searching
+            && (0..LINGER).any(|_| {
+                queued() || {
+                    thread::yield_now();
+                    false
+                }
+            })
     }
 
     /// Parks until there is something to do; `false` to leave.
     fn rest(&self, desk: &Arc<Desk>, searching: bool) -> bool {
         let me = Colleague(Arc::clone(desk));
         let mut rest = self.idle.rest(&me, searching);
-        while rest == Rest::Park {
-            if self.park(desk) {
+        if rest == Rest::Park {
+            if park(desk, Deadline::after(self.threads.keep_alive)) {
                 return true;
             }
             rest = self.idle.timed_out(&me);
         }
-        rest == Rest::Search
-    }
-
-    /// Parks for the keep-alive time; `true` if called before it is over.
-    fn park(&self, desk: &Desk) -> bool {
-        let until = Deadline::after(self.threads.keep_alive);
-        // ORDERING: Acquire pairs with the Release in `unpark`.
-        while !desk.called.swap(false, Ordering::Acquire) {
-            match until.remaining() {
-                None => thread::park(),
-                Some(Duration::ZERO) => return false,
-                Some(left) => park_for(left),
-            }
+        match rest {
+            Rest::Park | Rest::Stay => park(desk, Deadline::NEVER),
+            Rest::Search => true,
+            Rest::Leave => false,
         }
-        true
     }
 
     pub(super) fn remove(&self, desk: &Arc<Desk>) {
-        self.desks.lock().retain(|other| !Arc::ptr_eq(other, desk));
+        let mut desks = self.desks.lock();
+        desks.list.retain(|other| !Arc::ptr_eq(other, desk));
+        desks.started_by_gone += desk.jobs.lock().started();
+        drop(desks);
         self.notify();
     }
 
@@ -112,4 +131,17 @@ impl Crew {
             }
         }
     }
+}
+
+/// Parks until called, which gives `true`, or until the deadline.
+fn park(desk: &Desk, until: Deadline) -> bool {
+    // ORDERING: Acquire pairs with the Release in `unpark`.
+    while !desk.called.swap(false, Ordering::Acquire) {
+        match until.remaining() {
+            None => thread::park(),
+            Some(Duration::ZERO) => return false,
+            Some(left) => park_for(left),
+        }
+    }
+    true
 }

@@ -15,15 +15,15 @@ use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
 use crate::job::Task;
 use crate::lifecycle::Lifecycle;
+use crate::park::has_exited;
 use crate::priority::Priority;
 use crate::queue::Queue;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, thread};
+use crate::sync::{AtomicUsize, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
 use crate::worker::desk::{Colleague, Desk, Here};
 use std::io;
-use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A function of the user's that every thread calls.
@@ -52,13 +52,25 @@ pub(crate) struct Crew {
     pub(crate) changed: Wakers,
     queue: Queue,
     idle: Idle<Colleague>,
-    desks: Mutex<Vec<Arc<Desk>>>,
+    desks: Mutex<Desks>,
+    /// For a shutdown that waits for the threads' very end.
+    handles: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// How many threads are being started, and have no handle yet.
+    starting: AtomicUsize,
     /// Entries in the queue whose job was ended there, as an `isize`: an entry may be found dead
     /// before the one who ended its job has counted it.
     dead: AtomicUsize,
-    /// How many threads have been started, for their names.
-    started: AtomicUsize,
+    /// How many threads have been named.
+    names: AtomicUsize,
     threads: Threads,
+}
+
+/// The desks there are.
+#[derive(Default)]
+struct Desks {
+    list: Vec<Arc<Desk>>,
+    /// How many jobs were started at desks that are gone.
+    started_by_gone: u64,
 }
 
 impl Crew {
@@ -69,9 +81,11 @@ impl Crew {
             changed: Wakers::default(),
             queue: Queue::default(),
             idle: Idle::new(threads.min, threads.max),
-            desks: Mutex::new(Vec::new()),
+            desks: Mutex::default(),
+            handles: Mutex::default(),
+            starting: AtomicUsize::new(0),
             dead: AtomicUsize::new(0),
-            started: AtomicUsize::new(0),
+            names: AtomicUsize::new(0),
             threads,
         })
     }
@@ -148,9 +162,9 @@ impl Crew {
 
     /// The jobs that workers are at just now, each with its worker's name.
     pub(crate) fn at_desks(&self) -> Vec<(Task, String)> {
-        let desks = self.desks.lock().clone();
+        let desks = self.desks.lock().list.clone();
         let at = |desk: &Arc<Desk>| {
-            let jobs = desk.jobs.lock().clone();
+            let jobs = desk.jobs.lock().now.clone();
             jobs.into_iter().map(|job| (job, desk.name.clone())).collect::<Vec<_>>()
         };
         desks.iter().flat_map(at).collect()
@@ -162,24 +176,44 @@ impl Crew {
         jobs.map(|(job, thread)| JobInfo { thread: Some(thread), ..job.head.info() }).collect()
     }
 
-    /// How many workers have not left, but for this thread if it is one.
-    pub(crate) fn others(&self) -> usize {
-        self.desks.lock().len() - usize::from(self.is_here())
+    /// How many workers have not left.
+    pub(crate) fn workers(&self) -> usize {
+        self.desks.lock().list.len()
+    }
+
+    /// How many jobs have ever been started. Never too many; it may miss some just now started.
+    pub(crate) fn started(&self) -> u64 {
+        let desks = self.desks.lock();
+        let here = desks.list.iter().map(|desk| desk.jobs.lock().started());
+        desks.started_by_gone + here.sum::<u64>()
     }
 
     /// How many jobs this very thread is at.
     pub(crate) fn jobs_here(&self) -> usize {
-        self.here(|here| here.desk.jobs.lock().len()).unwrap_or(0)
+        self.here(|here| here.desk.jobs.lock().now.len()).unwrap_or(0)
     }
 
     pub(crate) fn is_here(&self) -> bool {
         self.here(|_| ()).is_some()
     }
 
-    /// The threads there are, for who wants to wait for their end.
+    /// The threads that have not exited, for who wants to wait for that.
     pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
-        let desks = self.desks.lock().clone();
-        desks.iter().filter_map(|desk| desk.handle.lock().take()).collect()
+        // ORDERING: Acquire pairs with the Release in `start`, so that no handle is missed.
+        while self.starting.load(Ordering::Acquire) > 0 {
+            thread::yield_now();
+        }
+        std::mem::take(&mut *self.handles.lock())
+    }
+
+    /// Runs user code where it holds nobody up: on a thread of its own, if there is one.
+    pub(crate) fn run_aside(&self, user: impl FnOnce() + Send + 'static) {
+        let user = Arc::new(Mutex::new(Some(user)));
+        let aside = Arc::clone(&user);
+        let name = format!("{}-end", self.threads.name);
+        if thread::Builder::new().name(name).spawn(move || call_once(&aside)).is_err() {
+            call_once(&user);
+        }
     }
 
     pub(crate) fn notify(&self) {
@@ -193,7 +227,7 @@ impl Crew {
     /// Into this worker's own deque if it is one of ours, else into the injector.
     fn push(&self, task: Task) {
         let own = if task.head.priority == Priority::Normal {
-            self.here(|here| Rc::clone(&here.local))
+            self.here(|here| here.local.borrow().clone()).flatten()
         } else {
             None
         };
@@ -218,28 +252,30 @@ impl Crew {
     /// Starts a thread that is already counted.
     fn start(self: &Arc<Self>) -> io::Result<()> {
         // ORDERING: Relaxed; only the number counts.
-        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
-        let desk = Arc::new(Desk {
-            name: format!("{}-{number}", self.threads.name),
-            jobs: Mutex::new(Vec::new()),
-            called: AtomicBool::new(false),
-            thread: OnceLock::new(),
-            handle: Mutex::new(None),
-        });
+        let number = self.names.fetch_add(1, Ordering::Relaxed) + 1;
+        let desk = Desk::new(format!("{}-{number}", self.threads.name));
         let mut builder = thread::Builder::new().name(desk.name.clone());
         if let Some(size) = self.threads.stack_size {
             builder = builder.stack_size(size);
         }
-        self.desks.lock().push(Arc::clone(&desk));
+        self.desks.lock().list.push(Arc::clone(&desk));
+        // ORDERING: Relaxed; the Release below is what counts.
+        self.starting.fetch_add(1, Ordering::Relaxed);
         let (crew, own_desk) = (Arc::clone(self), Arc::clone(&desk));
-        match builder.spawn(move || crew.work(own_desk)) {
-            Ok(handle) => *desk.handle.lock() = Some(handle),
-            Err(error) => {
-                self.remove(&desk);
-                return Err(error);
-            }
+        let started = builder.spawn(move || crew.work(own_desk)).map(|handle| self.keep(handle));
+        // ORDERING: Release pairs with the Acquire in `take_handles`.
+        self.starting.fetch_sub(1, Ordering::Release);
+        if started.is_err() {
+            self.remove(&desk);
         }
-        Ok(())
+        started
+    }
+
+    /// Keeps the handle of a new thread, and lets go of those that have exited.
+    fn keep(&self, handle: thread::JoinHandle<()>) {
+        let mut handles = self.handles.lock();
+        handles.retain(|handle| !has_exited(handle));
+        handles.push(handle);
     }
 
     /// The system gave no thread. What is queued is left to the workers there are; if there are
@@ -269,6 +305,13 @@ impl Crew {
         let _ = self.idle.took(false);
         self.forget_entry();
         drop(task);
+    }
+}
+
+fn call_once(user: &Mutex<Option<impl FnOnce()>>) {
+    let user = user.lock().take();
+    if let Some(user) = user {
+        user();
     }
 }
 
