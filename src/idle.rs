@@ -316,6 +316,8 @@ mod models {
     struct Pool {
         idle: Idle<usize>,
         queue: Mutex<Vec<u32>>,
+        /// Notified when the queue, or what it counts, has changed.
+        moved: Condvar,
         done: Mutex<u32>,
         /// Which workers were called, by number.
         called: (Mutex<[bool; 3]>, Condvar),
@@ -331,6 +333,7 @@ mod models {
             Arc::new(Self {
                 idle: Idle::new(0, max),
                 queue: Mutex::new(Vec::new()),
+                moved: Condvar::new(),
                 done: Mutex::new(0),
                 called: (Mutex::new([false; 3]), Condvar::new()),
                 threads: Mutex::new(Vec::new()),
@@ -342,9 +345,20 @@ mod models {
         fn submit(self: &Arc<Self>) {
             let wake = self.idle.announce();
             self.queue.lock().push(1);
+            self.moved.notify_all();
             if wake {
                 self.wake();
             }
+        }
+
+        /// Pops an entry. The pool's own searchers yield until an announced entry is pushed; two
+        /// that do so are more than loom can follow, so here they wait.
+        fn pop(&self) -> bool {
+            let mut queue = self.queue.lock();
+            while queue.is_empty() && self.idle.counts().queued() > 0 {
+                queue = self.moved.wait(queue);
+            }
+            queue.pop().is_some()
         }
 
         fn wake(self: &Arc<Self>) {
@@ -402,12 +416,11 @@ mod models {
         }
 
         fn take_all(self: &Arc<Self>, mut searching: bool) -> bool {
-            while self.idle.counts().queued() > 0 {
-                if self.queue.lock().pop().is_none() {
-                    thread::yield_now();
-                    continue;
-                }
-                if self.idle.took(searching) {
+            while self.pop() {
+                let wake = self.idle.took(searching);
+                drop(self.queue.lock()); // who looks at `queued` now sees it, or waits and is notified
+                self.moved.notify_all();
+                if wake {
                     self.wake();
                 }
                 searching = false;
@@ -461,17 +474,16 @@ mod models {
         }
     }
 
-    fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
+    fn check(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(bound));
-        builder.max_branches = 10_000; // a searcher yields until an announced entry is pushed
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
         builder.check(model);
     }
 
     /// tokio #525: the last look at the queue against parking.
     #[test]
     fn a_worker_that_parks_against_a_submission() {
-        check(3, || {
+        check(|| {
             let pool = Pool::new(1, false, false);
             pool.submit();
             pool.submit();
@@ -482,7 +494,7 @@ mod models {
     /// tokio #8056: two quick submissions and one that is woken, at the cap of threads.
     #[test]
     fn two_submitters_at_the_cap() {
-        check(3, || {
+        check(|| {
             let pool = Pool::new(1, false, false);
             pool.submit();
             let other = {
@@ -498,7 +510,7 @@ mod models {
     /// A searcher that finds a job hands over to the next.
     #[test]
     fn two_workers_and_two_jobs() {
-        check(2, || {
+        check(|| {
             let pool = Pool::new(2, false, false);
             pool.submit();
             pool.submit();
@@ -509,7 +521,7 @@ mod models {
     /// tokio #1560: a worker whose keep-alive time is over against a submission that counts on it.
     #[test]
     fn a_worker_that_leaves_against_a_submission() {
-        check(3, || {
+        check(|| {
             let pool = Pool::new(1, true, false);
             pool.submit();
             pool.submit();
@@ -520,7 +532,7 @@ mod models {
     /// tokio #8406: threads that fail to start, with another submission under way.
     #[test]
     fn a_thread_that_fails_to_start_against_a_submission() {
-        check(3, || {
+        check(|| {
             let pool = Pool::new(2, false, true);
             let other = {
                 let pool = Arc::clone(&pool);
