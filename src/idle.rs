@@ -319,6 +319,9 @@ mod models {
         /// Notified when the queue, or what it counts, has changed.
         moved: Condvar,
         done: Mutex<u32>,
+        /// How many jobs must run at once for any to end.
+        to_meet: u32,
+        met: Condvar,
         /// Which workers were called, by number.
         called: (Mutex<[bool; 3]>, Condvar),
         threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -330,11 +333,17 @@ mod models {
 
     impl Pool {
         fn new(max: usize, impatient: bool, exhausted: bool) -> Arc<Self> {
+            Self::of(max, impatient, exhausted, 0)
+        }
+
+        fn of(max: usize, impatient: bool, exhausted: bool, to_meet: u32) -> Arc<Self> {
             Arc::new(Self {
                 idle: Idle::new(0, max),
                 queue: Mutex::new(Vec::new()),
                 moved: Condvar::new(),
                 done: Mutex::new(0),
+                to_meet,
+                met: Condvar::new(),
                 called: (Mutex::new([false; 3]), Condvar::new()),
                 threads: Mutex::new(Vec::new()),
                 impatient,
@@ -424,9 +433,19 @@ mod models {
                     self.wake();
                 }
                 searching = false;
-                *self.done.lock() += 1;
+                self.run();
             }
             searching
+        }
+
+        /// A job: it blocks its worker until as many have come to run as are to meet.
+        fn run(&self) {
+            let mut done = self.done.lock();
+            *done += 1;
+            self.met.notify_all();
+            while *done < self.to_meet {
+                done = self.met.wait(done);
+            }
         }
 
         fn work(self: &Arc<Self>, me: usize) {
@@ -507,11 +526,21 @@ mod models {
         });
     }
 
-    /// A searcher that finds a job hands over to the next.
     #[test]
     fn two_workers_and_two_jobs() {
         check(|| {
             let pool = Pool::new(2, false, false);
+            pool.submit();
+            pool.submit();
+            pool.finish(2);
+        });
+    }
+
+    /// A searcher that finds a job hands over: the next may block for as long as that one.
+    #[test]
+    fn two_workers_and_two_jobs_that_wait_for_each_other() {
+        check(|| {
+            let pool = Pool::of(2, false, false, 2);
             pool.submit();
             pool.submit();
             pool.finish(2);
