@@ -511,16 +511,18 @@ mod models {
         check(|| {
             let job = Job::new();
             assert!(job.state.start() && job.state.listen().is_none());
-            let told = Arc::clone(&job.told);
+            let (removed, strays) = (Arc::clone(&job.told), Arc::new(AtomicU32::new(0)));
+            let stray = Arc::clone(&strays);
             let listener = Box::new(move |_| {
                 thread::yield_now();
-                assert_eq!(told.fetch_add(1, Ordering::Relaxed), 0, "not after its removal");
+                stray.fetch_add(removed.load(Ordering::Relaxed), Ordering::Relaxed);
             });
             let Added::Listed(number) = job.listeners.add(listener) else { panic!("not told yet") };
             let canceller = spawn(&job, Job::cancel);
             let _ = job.listeners.remove(number);
             job.told.fetch_add(1, Ordering::Relaxed);
             canceller.join().expect("no panic");
+            assert_eq!(count(&strays), 0, "none is called after its removal");
         });
     }
 }
