@@ -11,12 +11,19 @@ pub(crate) use tokio_context::Ambient;
 mod none {
     pub(crate) struct Ambient;
 
+    /// Where there is nothing to enter.
+    pub(crate) struct Nowhere;
+
     impl Ambient {
         pub(crate) fn capture(_submitted: std::time::Instant) -> Self {
             Self
         }
 
-        pub(crate) fn enter(&self) {}
+        pub(crate) fn enter(&self) -> Nowhere {
+            Nowhere
+        }
+
+        pub(crate) fn release(self) {}
     }
 }
 
@@ -50,6 +57,11 @@ mod tokio_context {
 
         pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
             self.runtime.as_ref().map(Handle::enter)
+        }
+
+        /// Lets go of the runtime, and of its clock: the handle's waker has been woken.
+        pub(crate) fn release(self) {
+            drop(self);
         }
     }
 

@@ -115,7 +115,9 @@ impl Cell {
             Early::Refused(_) => Tally::Rejected,
         });
         self.publish(true);
-        drop(ambient); // holds a paused clock until the handle's waker was woken
+        if let Some(ambient) = ambient {
+            ambient.release();
+        }
     }
 }
 

@@ -71,7 +71,7 @@ where
                 cell.publish_end();
             }
         }
-        drop(ambient); // holds a paused clock until the handle's waker was woken
+        ambient.release();
     }
 
     fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>) {
