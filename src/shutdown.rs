@@ -244,11 +244,16 @@ impl Core {
         }
     }
 
-    /// Whether all jobs have ended and all threads have left, but for those that wait for it.
+    /// Whether all jobs have ended and all threads have left; to a job of this pool, all but those
+    /// that wait for it.
     fn is_over(&self) -> bool {
-        let inside = *self.inside.lock();
-        let jobs = inside.jobs.max(self.crew.jobs_here()) as u64;
-        let threads = inside.threads.max(usize::from(self.crew.is_here()));
+        let (jobs, threads) = match self.crew.jobs_here() {
+            0 => (0, 0),
+            here => {
+                let inside = *self.inside.lock();
+                (inside.jobs.max(here) as u64, inside.threads.max(1))
+            }
+        };
         self.crew.lifecycle.unfinished() <= jobs && self.crew.workers() <= threads
     }
 

@@ -368,3 +368,27 @@ fn cancels_that_race_the_worker_count_rightly() {
     until("all have ended", || pool.metrics().unresolved() == 0);
     until("nothing is queued", || pool.metrics().queued == 0);
 }
+
+/// Who waited outside for a pool's end was told when only a job was left that waited for it inside.
+#[test]
+fn who_waits_outside_waits_for_those_inside() {
+    let pool = pool_of(1);
+    let own = pool.clone();
+    let (started, starts) = news();
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let inside = pool.spawn_blocking(move || {
+        let report = own.drain().wait();
+        started.send(()).expect("the test listens");
+        wait.pass();
+        report
+    });
+    std::thread::scope(|s| {
+        let outside = s.spawn(|| pool.drain().wait());
+        starts.next();
+        assert!(!outside.is_finished());
+        gate.open();
+        assert!(outside.join().expect("no panic").still_running.is_empty());
+    });
+    assert_eq!(outcome(inside).expect("it returns").still_running.len(), 1);
+}

@@ -138,7 +138,7 @@ impl Cut {
 }
 
 impl<S: Run + ?Sized> Cell<S> {
-    /// Shows the outcome, which is in the slot, to the handle; `ended` if the body is through.
+    /// Shows the outcome to the handle; `ended` if the body is through.
     pub(super) fn publish(&self, ended: bool) {
         let todo = self.head.state.publish(ended);
         if todo.detached {

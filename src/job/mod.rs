@@ -11,9 +11,9 @@
 //!    `take`, or the later one of `publish` and `detach`, takes that. The outcome of a job that
 //!    was ended without its body is in the word alone.
 //! 2. The waker's slot is filled before `watch` and emptied only by the publisher that sees it.
-//! 3. Whoever ends a job, a worker or not, does so in this order: what ties it to others is
-//!    undone (timer, token, parent), captures are dropped, the pool's counts are brought up to
-//!    date, the outcome is written, published, and announced to the waker; last, the pool counts
+//! 3. Whoever ends a job, a worker or not, does so in this order: its outcome is decided; what ties
+//!    it to others is undone (timer, token, parent), its place in the queue is free; captures are
+//!    dropped; the outcome is counted, published, and announced to the waker; last, the pool counts
 //!    the job as ended. So what a handle's owner looks at next agrees with the outcome.
 //! 4. User code (body, captures, outcome, wakers, hooks, listeners) is called and dropped under no
 //!    lock, inside [`unwind`](crate::unwind).
