@@ -152,12 +152,14 @@ fn a_shutdown_waited_for_by_its_own_job_does_not_hang() {
 #[tokio::test]
 async fn a_shutdown_is_a_future() {
     let pool = pool_of(1);
-    let (gate, job) = {
-        let gate = Gate::default();
-        let deaf = gate.clone();
-        (gate, pool.spawn_blocking(move || deaf.pass()))
-    };
-    until("it runs", || pool.metrics().queued == 0);
+    let gate = Gate::default();
+    let deaf = gate.clone();
+    let (started, starts) = news();
+    let job = pool.spawn_blocking(move || {
+        started.send(()).expect("the test listens");
+        deaf.pass();
+    });
+    starts.next();
     let report = pool.shutdown().within(ms(10)).await;
     assert_eq!(report.still_running.len(), 1);
     assert!(job.await.expect_err("it was cut").is_cancelled());
