@@ -1,5 +1,6 @@
 //! The settings of a pool.
 
+use crate::clock::Clock;
 use crate::error::{BuildError, Panic};
 use crate::idle::MAX_THREADS;
 use crate::job::Bell;
@@ -61,6 +62,7 @@ pub struct Builder {
     on_start: Option<ThreadHook>,
     on_stop: Option<ThreadHook>,
     on_unseen_panic: UnseenPanicHook,
+    pub(crate) clock: Clock,
 }
 
 impl Pool {
@@ -106,6 +108,7 @@ impl Builder {
             on_start: None,
             on_stop: None,
             on_unseen_panic: Arc::new(print_unseen),
+            clock: Clock::System,
         }
     }
 
@@ -218,7 +221,8 @@ impl Builder {
     /// The pool's core, with no thread started; for settings that were validated, or are defaults.
     pub(crate) fn into_core(self) -> Arc<Core> {
         let unseen = Arc::clone(&self.on_unseen_panic);
-        let keeper: Arc<Timekeeper<Bell>> = Timekeeper::new(format!("{}-timer", self.name));
+        let keeper: Arc<Timekeeper<Bell>> =
+            Timekeeper::new(format!("{}-timer", self.name), self.clock);
         let crew = Crew::new(Threads {
             name: self.name,
             min: self.min,

@@ -97,7 +97,7 @@
 //! | layer | modules | role |
 //! |---|---|---|
 //! | 0 | `sync` `unwind` `deadline` `priority` | the names of std's or loom's primitives · catching user panics · time that can not overflow · the classes of the queue |
-//! | 1 | `park` `wakers` `lifecycle` `idle` `stop` | blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
+//! | 1 | `clock` `park` `wakers` `lifecycle` `idle` `stop` | what time it is for a pool · blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
 //! | 2 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 3 | `error` | all public errors |
 //! | 4 | `job` | one job: its cell, its word of state, its two faces |
@@ -105,9 +105,11 @@
 //! | 6 | `worker` | one thread: find, run, or park |
 //! | 7 | `pool` | the one door |
 //! | 8 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
-//! | 9 | `default_pool` | the global pool and the drop-in |
+//! | 9 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
 
 mod builder;
+#[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests move a clock"))]
+mod clock;
 mod deadline;
 mod default_pool;
 mod error;
@@ -124,6 +126,8 @@ mod shutdown;
 mod stop;
 mod submit;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timekeeper;
 mod unwind;
 mod wakers;

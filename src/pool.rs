@@ -4,6 +4,7 @@
 //! the queue), ties it (timer, token, parent) and queues it; a worker runs it, or somebody ends it;
 //! and both tell the pool so through [`Owner`].
 
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::error::{Panic, Rejection};
 use crate::info::JobInfo;
@@ -303,6 +304,10 @@ impl Core {
 }
 
 impl Owner for Core {
+    fn clock(&self) -> &Clock {
+        self.keeper.clock()
+    }
+
     fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
         &self.keeper
     }

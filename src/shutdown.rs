@@ -125,7 +125,7 @@ impl Shutdown {
     /// drop(send);
     /// ```
     pub fn within(mut self, time: Duration) -> Self {
-        self.limit = Deadline::after(time);
+        self.limit = self.core.keeper.clock().after(time);
         self.alarm = None;
         self
     }
@@ -139,7 +139,11 @@ impl Shutdown {
     pub fn wait(mut self) -> ShutdownReport {
         let core = Arc::clone(&self.core);
         let _inside = Waiting::enter(&core);
-        let limit = self.limit;
+        let limit = if core.keeper.clock().is_manual() && self.arm() {
+            Deadline::NEVER // who moves the clock wakes this thread
+        } else {
+            self.limit
+        };
         let mut report = std::future::poll_fn(|cx| self.poll_report(cx));
         let report = loop {
             if let Some(report) = block_on(&mut report, limit) {
@@ -157,7 +161,7 @@ impl Shutdown {
         if self.core.is_over() {
             return Poll::Ready(self.core.report());
         }
-        if self.limit.has_passed() {
+        if self.core.keeper.clock().is_past(self.limit) {
             self.core.cut();
             return Poll::Ready(self.core.report());
         }
@@ -180,7 +184,7 @@ impl Future for Shutdown {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
         if !self.arm() {
-            self.limit = Deadline::after(Duration::ZERO);
+            self.limit = self.core.keeper.clock().after(Duration::ZERO);
         }
         self.poll_report(cx)
     }

@@ -334,7 +334,7 @@ impl<T: Send + 'static> LateJob<T> {
         E: Send + 'static,
     {
         let Self { mut job, on_late } = self;
-        let submitted = Instant::now();
+        let submitted = job.core.keeper.clock().now();
         let settings = job.settle(submitted);
         let Job { core, place, parent, priority, .. } = job;
         let owner: Arc<dyn Owner> = Arc::clone(&core) as _;

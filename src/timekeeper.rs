@@ -15,12 +15,13 @@
 //! 3. `threads` counts the watcher, the deputy and those stuck in a ring.
 //! 4. The first watcher is started under the lock. All other threads are started outside it.
 
+use crate::clock::{Clock, Keeper};
 use crate::deadline::Deadline;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How long a ring may last before the deputy takes the watch. Each slow ring costs those that are
@@ -47,6 +48,7 @@ pub(crate) struct Timekeeper<A> {
     /// The deputy waits here for a ring to begin.
     deputy: Condvar,
     name: String,
+    clock: Clock,
 }
 
 struct State<A> {
@@ -107,7 +109,7 @@ impl<A: Alarm> Drop for Armed<A> {
 
 impl<A: Alarm> Timekeeper<A> {
     /// A timekeeper whose threads will have this name; it has none yet.
-    pub(crate) fn new(name: String) -> Arc<Self> {
+    pub(crate) fn new(name: String, clock: Clock) -> Arc<Self> {
         let state = State {
             alarms: BTreeMap::new(),
             next: 0,
@@ -122,7 +124,17 @@ impl<A: Alarm> Timekeeper<A> {
             closed: false,
         };
         let (watch, deputy) = (Condvar::new(), Condvar::new());
-        Arc::new(Self { state: Mutex::new(state), watch, deputy, name })
+        let keeper = Arc::new(Self { state: Mutex::new(state), watch, deputy, name, clock });
+        if let Clock::Manual(clock) = &keeper.clock {
+            let weak: Weak<Self> = Arc::downgrade(&keeper);
+            clock.enlist(weak);
+        }
+        keeper
+    }
+
+    /// What time it is here.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Sets an alarm.
@@ -131,7 +143,7 @@ impl<A: Alarm> Timekeeper<A> {
     /// The first alarm needs a thread. If the system gives none, the alarm is not set.
     pub(crate) fn arm(self: &Arc<Self>, at: Instant, alarm: A) -> io::Result<Armed<A>> {
         let mut state = self.state.lock();
-        if state.watch == 0 {
+        if state.watch == 0 && !self.clock.is_manual() {
             // Under the lock, so that nobody counts on a watcher that then fails to start.
             self.start_watcher(&mut state)?;
         }
@@ -312,6 +324,23 @@ impl<A> State<A> {
     }
 }
 
+/// By a manual clock, who moves it rings what is due; there are no threads.
+impl<A: Alarm> Keeper for Timekeeper<A> {
+    fn next(&self) -> Option<Instant> {
+        self.state.lock().first()
+    }
+
+    fn ring_first(&self, now: Instant) {
+        let mut state = self.state.lock();
+        let due = state.first().is_some_and(|at| at <= now);
+        let first = if due { state.alarms.pop_first() } else { None };
+        drop(state);
+        if let Some((_, alarm)) = first {
+            alarm.ring();
+        }
+    }
+}
+
 impl<A> fmt::Debug for Timekeeper<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timekeeper").field("name", &self.name).finish_non_exhaustive()
@@ -332,7 +361,7 @@ mod tests {
     }
 
     fn keeper() -> Arc<Timekeeper<Call>> {
-        Timekeeper::new("timekeeper-test".to_owned())
+        Timekeeper::new("timekeeper-test".to_owned(), Clock::System)
     }
 
     fn send<T: Send + 'static>(to: &mpsc::Sender<T>, value: T) -> Call {

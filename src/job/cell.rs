@@ -130,6 +130,11 @@ impl Head {
         }
     }
 
+    /// What time it is for this job's pool.
+    pub(crate) fn now(&self) -> Instant {
+        self.owner.clock().now()
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         let name = self.settings.as_ref().and_then(|settings| settings.name.clone());
         Identity { id: self.id, name, location: self.location }
@@ -139,8 +144,9 @@ impl Head {
         let phase = self.state.phase();
         let gone_on = phase == Phase::Running && !self.state.has_ended();
         let end = self.stopped.get().copied().filter(|_| !gone_on);
-        let (queued_for, ran_for) = self.times(end.unwrap_or_else(Instant::now));
-        let overdue_by = self.stopped.get().filter(|_| gone_on).map(Instant::elapsed);
+        let (queued_for, ran_for) = self.times(end.unwrap_or_else(|| self.now()));
+        let overdue_by = self.stopped.get().filter(|_| gone_on);
+        let overdue_by = overdue_by.map(|at| self.now().saturating_duration_since(*at));
         JobInfo {
             identity: self.identity(),
             priority: self.priority,
@@ -187,7 +193,7 @@ impl Head {
 
     fn to_stop<E>(&self, error: Option<E>) -> Stop<E> {
         let cause = self.state.cause().unwrap_or(Cause::Caller);
-        let at = self.stopped.get().copied().unwrap_or_else(Instant::now);
+        let at = self.stopped.get().copied().unwrap_or_else(|| self.now());
         Stop::new(self.identity(), self.state.phase(), cause, self.times(at), error)
     }
 }

@@ -152,7 +152,8 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline().remaining()
+        let now = self.task.head.now();
+        self.deadline().instant().map(|at| at.saturating_duration_since(now))
     }
 
     /// The job's own token, for code that takes one: cancelled when the job is asked to stop.
@@ -220,19 +221,18 @@ impl JobContext {
     /// assert!(job.wait().unwrap_err().is_cancelled());
     /// ```
     pub fn sleep(&self, time: Duration) -> Result<(), Stopped> {
-        let until = Deadline::after(time);
-        let bed = Arc::new((Mutex::new(false), Condvar::new()));
-        let alarm = Arc::clone(&bed);
-        let _guard = self.on_stop(move |_| {
-            *alarm.0.lock() = true;
-            alarm.1.notify_all();
-        });
-        let (called, condvar) = &*bed;
-        let mut woken = called.lock();
-        while !*woken && !until.has_passed() {
-            woken = condvar.wait_until(woken, until.instant());
+        let clock = self.task.head.owner.clock();
+        let until = clock.after(time);
+        let bed = Arc::new(Bed::default());
+        let called = Arc::clone(&bed);
+        let _guard = self.on_stop(move |_| called.wake());
+        if clock.is_manual() && !clock.is_past(until) {
+            let called = Arc::clone(&bed);
+            let _alarm = self.task.call_at(until, move || called.wake());
+            bed.lie(Deadline::NEVER);
+        } else {
+            bed.lie(until); // one that is past by a manual clock is past by the system's, too
         }
-        drop(woken);
         self.check()
     }
 
@@ -271,6 +271,28 @@ impl fmt::Debug for JobContext {
             .field("name", &self.name())
             .field("cause", &self.cause())
             .finish_non_exhaustive()
+    }
+}
+
+/// Where a job sleeps.
+#[derive(Default)]
+struct Bed {
+    called: Mutex<bool>,
+    condvar: Condvar,
+}
+
+impl Bed {
+    fn wake(&self) {
+        *self.called.lock() = true;
+        self.condvar.notify_all();
+    }
+
+    /// Sleeps until called, or until the deadline.
+    fn lie(&self, until: Deadline) {
+        let mut called = self.called.lock();
+        while !*called && !until.has_passed() {
+            called = self.condvar.wait_until(called, until.instant());
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::stop::{Cause, Phase};
 use crate::sync::thread;
 use crate::unwind::{self, Payload};
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Cell {
     /// Asks the job to stop; one that has not started ends here and now (law 6).
@@ -60,7 +59,7 @@ impl Cell {
         if self.head.state.give_up() {
             let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
             self.head.untie_timer();
-            let _ = self.head.stopped.set(Instant::now());
+            let _ = self.head.stopped.set(self.head.now());
             self.head.owner.decided(Tally::stopped(cause, Phase::Running));
             self.publish(false);
         }
@@ -95,7 +94,7 @@ impl Cell {
 
     fn begin_end(&self, end: Early) {
         let head = &self.head;
-        let _ = head.stopped.set(Instant::now());
+        let _ = head.stopped.set(head.now());
         head.untie();
         head.owner.claimed(end, &|| head.info());
     }

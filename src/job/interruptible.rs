@@ -16,13 +16,14 @@
 //! A thread per call (`std::thread::scope`) would do without `unsafe`, for hundreds of times
 //! the price: `cargo bench --bench interruptible`.
 
+use crate::deadline::Deadline;
 use crate::job::JobContext;
 use crate::job::cell::Task;
 use crate::job::time::Bell;
 use crate::sync::{Condvar, Mutex};
 use crate::timekeeper::Armed;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long after the first firing the second comes; each pause is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -124,9 +125,7 @@ impl Interrupter {
         let Some((stop, pause)) = self.begin_call() else { return };
         self.task.head.catch(stop);
         self.end_call();
-        if let Some(at) = Instant::now().checked_add(pause) {
-            self.arm(at);
-        }
+        self.arm(self.task.head.owner.clock().after(pause));
     }
 
     fn begin_call(&self) -> Option<(&'static (dyn Fn() + Sync), Duration)> {
@@ -146,10 +145,9 @@ impl Interrupter {
         }
     }
 
-    fn arm(self: &Arc<Self>, at: Instant) {
+    fn arm(self: &Arc<Self>, at: Deadline) {
         let firing = Arc::clone(self);
-        let keeper = Arc::clone(self.task.head.owner.keeper());
-        let Ok(armed) = keeper.arm(at, Bell::Call(Box::new(move || firing.fire()))) else { return };
+        let Some(armed) = self.task.call_at(at, move || firing.fire()) else { return };
         let mut inner = self.inner.lock();
         let unwanted = match inner.stop {
             Some(_) => inner.next.replace(armed),

@@ -60,7 +60,7 @@ impl Cell {
     /// If it has a deadline and there is no thread to watch it.
     pub(crate) fn tie(self: &Task, parent: Option<&Task>) -> io::Result<()> {
         let Some(settings) = &self.head.settings else { return Ok(()) };
-        if self.queue_limit().has_passed() {
+        if self.queue_limit().has_passed_by(self.head.now()) {
             self.expire_queued();
             return Ok(());
         }

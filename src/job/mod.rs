@@ -44,6 +44,7 @@ pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
 
+use crate::clock::Clock;
 use crate::error::Panic;
 use crate::info::JobInfo;
 use crate::stop::{Cause, Phase};
@@ -73,6 +74,8 @@ impl Tally {
 
 /// What a job needs of the pool it belongs to.
 pub(crate) trait Owner: Send + Sync + 'static {
+    fn clock(&self) -> &Clock;
+
     fn keeper(&self) -> &Arc<Timekeeper<Bell>>;
 
     /// A worker has started the job: its place in the queue is free.

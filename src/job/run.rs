@@ -8,7 +8,6 @@ use crate::job::{Checkpoint, InBody, JobContext, Tally};
 use crate::stop::{Cause, Phase};
 use crate::unwind::{self, Payload};
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Cell {
     /// Runs the job on this thread; `false` if it was, or is now, ended without.
@@ -26,7 +25,7 @@ impl Cell {
     /// Claims the body; a job whose time in the queue is up, or has no timer to bound its run, is
     /// ended instead.
     fn begin(self: &Task) -> bool {
-        let now = Instant::now();
+        let now = self.head.now();
         let _ = self.head.started.set(now); // a job is popped once
         if self.queue_limit().has_passed_by(now) {
             self.expire_queued();
@@ -107,7 +106,7 @@ fn judge<T, E>(
         (Err(payload), _) => (Outcome::Panicked(payload), Tally::Panicked),
     };
     if matches!(outcome, Outcome::Stopped(_)) {
-        let _ = head.stopped.set(Instant::now());
+        let _ = head.stopped.set(head.now());
     }
     head.owner.decided(tally);
     outcome

@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::job::cell::{Cell, Head, Task};
 use crate::job::settings::{Settings, Ties};
 use crate::stop::Cause;
-use crate::timekeeper::Alarm;
+use crate::timekeeper::{Alarm, Armed};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +60,18 @@ impl Cell {
             ties.last_word = Some(last_word);
             last_word
         });
-        if last_word.has_passed() || armed.is_err() {
+        if self.head.owner.clock().is_past(last_word) || armed.is_err() {
             self.give_up(); // with no timer the handle would hang
         }
+    }
+
+    /// Has the pool's timekeeper call a function, unless it is taken back; `None` if that is never.
+    pub(super) fn call_at(
+        &self,
+        at: Deadline,
+        call: impl FnOnce() + Send + 'static,
+    ) -> Option<Armed<Bell>> {
+        self.head.owner.keeper().arm(at.instant()?, Bell::Call(Box::new(call))).ok()
     }
 
     /// When the job must have started.
@@ -76,12 +85,13 @@ impl Cell {
     fn on_time(self: &Task) {
         while !self.head.state.is_decided() {
             let running = self.head.state.is_running();
-            let mut due = Deadline::NEVER;
+            let mut is_due = false;
             let _ = self.arm(|ties| {
-                due = if running { self.head.next_of_run(ties) } else { self.next_of_queue() };
-                if due.has_passed() { Deadline::NEVER } else { due }
+                let due = if running { self.head.next_of_run(ties) } else { self.next_of_queue() };
+                is_due = self.head.owner.clock().is_past(due);
+                if is_due { Deadline::NEVER } else { due }
             }); // can not fail: the watcher is here, ringing
-            if !due.has_passed() {
+            if !is_due {
                 return;
             }
             match (running, self.head.state.cause()) {
@@ -98,7 +108,7 @@ impl Cell {
     /// start is no longer for the queue's limits to end, and soon for its run's.
     fn next_of_queue(&self) -> Deadline {
         match self.head.started.get() {
-            Some(_) => self.head.run_limit().max(Deadline::after(ABOUT_TO_START)),
+            Some(_) => self.head.run_limit().max(self.head.owner.clock().after(ABOUT_TO_START)),
             None => self.queue_limit(),
         }
     }
@@ -150,7 +160,7 @@ impl Head {
         let deadline = self.run_limit();
         match (cause, settings.grace) {
             (Cause::Deadline, grace) => deadline.plus(grace.unwrap_or(Duration::ZERO)),
-            (_, Some(grace)) => deadline.earliest(Deadline::after(grace)),
+            (_, Some(grace)) => deadline.earliest(self.owner.clock().after(grace)),
             (_, None) => deadline,
         }
     }

@@ -1,0 +1,103 @@
+//! What time it is for a pool: the system's clock, or one that a test moves by hand.
+
+use crate::deadline::Deadline;
+use crate::sync::Mutex;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// The clock of a pool.
+#[derive(Clone, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    Manual(Arc<Manual>),
+}
+
+/// A clock that stands still until it is moved.
+pub(crate) struct Manual {
+    now: Mutex<Instant>,
+    /// Those who are to be told when something is due.
+    keepers: Mutex<Vec<Weak<dyn Keeper>>>,
+    /// Held by who moves the clock.
+    moving: Mutex<()>,
+}
+
+/// Who has something to do at moments of a manual clock.
+pub(crate) trait Keeper: Send + Sync {
+    /// When the next is due.
+    fn next(&self) -> Option<Instant>;
+
+    /// Does the first of what is due by `now`.
+    fn ring_first(&self, now: Instant);
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Instant {
+        match self {
+            Self::System => Instant::now(),
+            Self::Manual(manual) => *manual.now.lock(),
+        }
+    }
+
+    /// The deadline a while from now.
+    pub(crate) fn after(&self, time: Duration) -> Deadline {
+        Deadline::at(self.now()).plus(time)
+    }
+
+    /// Whether the moment has come.
+    pub(crate) fn is_past(&self, deadline: Deadline) -> bool {
+        deadline.has_passed_by(self.now())
+    }
+
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self, Self::Manual(_))
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_manual() { "Manual" } else { "System" })
+    }
+}
+
+impl Manual {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            now: Mutex::new(Instant::now()),
+            keepers: Mutex::default(),
+            moving: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        *self.now.lock()
+    }
+
+    pub(crate) fn enlist(&self, keeper: Weak<dyn Keeper>) {
+        let mut keepers = self.keepers.lock();
+        keepers.retain(|keeper| keeper.strong_count() > 0);
+        keepers.push(keeper);
+    }
+
+    /// Moves the clock on, to each moment at which something is due, and does that here, one after
+    /// the other; a move too far to count ends at the last such moment.
+    pub(crate) fn advance(&self, time: Duration) {
+        let _moving = self.moving.lock();
+        let until = Deadline::at(self.now()).plus(time);
+        while let Some((at, keeper)) = self.first().filter(|(at, _)| Deadline::at(*at) <= until) {
+            let now = self.now().max(at);
+            *self.now.lock() = now;
+            keeper.ring_first(now);
+        }
+        if let Some(until) = until.instant() {
+            *self.now.lock() = until;
+        }
+    }
+
+    fn first(&self) -> Option<(Instant, Arc<dyn Keeper>)> {
+        let keepers = self.keepers.lock().clone();
+        let keepers = keepers.iter().filter_map(Weak::upgrade);
+        keepers.filter_map(|keeper| Some((keeper.next()?, keeper))).min_by_key(|(at, _)| *at)
+    }
+}

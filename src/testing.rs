@@ -1,0 +1,85 @@
+//! Virtual time, for tests of code that uses this crate.
+
+use crate::builder::Builder;
+use crate::clock::{Clock, Manual};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A clock that stands still until it is moved; clones are one clock.
+///
+/// A pool that is built with it counts all its jobs' times by it: timeouts, deadlines, grace,
+/// `sleep`, the times in errors, `within`. Threads' keep-alive, and how long a handle's
+/// `wait_timeout` blocks, are real time.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{Pool, testing::ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let pool = Pool::builder().clock(&clock).threads(..=1).build().unwrap();
+/// let hour = Duration::from_secs(3600);
+/// let job = pool.job().timeout(hour).spawn(|cx| cx.sleep(Duration::MAX));
+/// assert!(!job.is_finished());
+/// clock.advance(hour); // an hour passes at once
+/// assert!(job.is_finished());
+/// assert!(job.wait().unwrap_err().is_timed_out());
+/// ```
+#[derive(Clone)]
+pub struct ManualClock(Arc<Manual>);
+
+impl ManualClock {
+    /// A clock that shows the present, and stands still.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Manual::new())
+    }
+
+    /// What the clock shows.
+    ///
+    /// ```
+    /// let clock = punctual::testing::ManualClock::new();
+    /// assert_eq!(clock.now(), clock.now());
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    /// Moves the clock on. What becomes due on the way is done on this thread, in its order and
+    /// each at its moment, before this returns. A time too far to count moves it to the last of
+    /// those moments.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = punctual::testing::ManualClock::new();
+    /// let before = clock.now();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.now() - before, Duration::from_secs(60));
+    /// ```
+    pub fn advance(&self, time: Duration) {
+        self.0.advance(time);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManualClock").field(&self.now()).finish()
+    }
+}
+
+impl Builder {
+    /// Has the pool count its jobs' times by this clock.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Clock::Manual(Arc::clone(&clock.0));
+        self
+    }
+}
