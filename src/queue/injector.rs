@@ -28,7 +28,7 @@ impl Injector {
         if self.0.is_empty() {
             return None;
         }
-        until_settled(|| self.0.steal_batch_with_limit_and_pop(local.deque(), BATCH))
+        local.fill(|deque| self.0.steal_batch_with_limit_and_pop(deque, BATCH))
     }
 
     pub(super) fn len(&self) -> usize {

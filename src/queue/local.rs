@@ -12,6 +12,9 @@ pub(crate) struct Local {
     number: usize,
     /// How often this worker has looked for a job.
     turns: Cell<u32>,
+    /// How many at the front of the deque came from the injector: they are older than all that is
+    /// there now. Others may have stolen some of them; then it is too many, for a few turns.
+    older: Cell<usize>,
     others: Others,
 }
 
@@ -29,7 +32,7 @@ impl Local {
         let number = list.last().map_or(0, |(last, _)| last + 1);
         list.push((number, deque.stealer()));
         drop(list);
-        Self { deque, number, turns: Cell::new(0), others: others.clone() }
+        Self { deque, number, turns: Cell::new(0), older: Cell::new(0), others: others.clone() }
     }
 
     pub(crate) fn push(&self, task: Task) {
@@ -37,11 +40,21 @@ impl Local {
     }
 
     pub(super) fn pop(&self) -> Option<Task> {
-        self.deque.pop()
+        let task = self.deque.pop();
+        self.older.set(if task.is_some() { self.older.get().saturating_sub(1) } else { 0 });
+        task
     }
 
-    pub(super) fn deque(&self) -> &Worker<Task> {
-        &self.deque
+    /// Whether the next of this deque was queued before all that is in the injector.
+    pub(super) fn is_older(&self) -> bool {
+        self.older.get() > 0
+    }
+
+    /// Fills this deque, which is empty, from the injector, and gives the first.
+    pub(super) fn fill(&self, steal: impl Fn(&Worker<Task>) -> Steal<Task>) -> Option<Task> {
+        let first = until_settled(|| steal(&self.deque));
+        self.older.set(self.deque.len());
+        first
     }
 
     /// The number of this look for a job, from one.

@@ -6,8 +6,10 @@
 //!
 //! # Order
 //! Usually: high; own deque; normal; the other workers' deques; low. Every [`NORMAL_TURN`]th time
-//! normal comes first, every [`LOW_TURN`]th time low does: so each class has a share of the workers
-//! however much there is of the classes above (law 10: what was accepted is done).
+//! normal comes first, unless the own deque holds jobs that came from there and are older; every
+//! [`LOW_TURN`]th time low does. So each class has a share of the workers however much there is of
+//! the classes above (law 10: what was accepted is done), and one worker takes what others submit
+//! in the order it came.
 //!
 //! An entry whose job was ended while it waited stays behind, without its captures, until a worker
 //! finds it or [`sweep`](Queue::sweep) throws it away. The pool sweeps before such entries
@@ -55,7 +57,9 @@ impl Queue {
     pub(crate) fn find(&self, local: &Local) -> Option<Task> {
         match local.turn() {
             n if n % LOW_TURN == 0 => self.low.pop().or_else(|| self.find_usual(local)),
-            n if n % NORMAL_TURN == 0 => self.normal.pop().or_else(|| self.find_usual(local)),
+            n if n % NORMAL_TURN == 0 && !local.is_older() => {
+                self.normal.pop().or_else(|| self.find_usual(local))
+            }
             _ => self.find_usual(local),
         }
     }
