@@ -85,6 +85,13 @@ impl Others {
             .find_map(|(_, other)| until_settled(|| other.steal_batch_and_pop(&local.deque)))
     }
 
+    /// Steals the oldest job of somebody but `local`.
+    pub(super) fn steal_one_for(&self, local: &Local) -> Option<Task> {
+        let list = self.0.read();
+        let others = list.iter().filter(|(number, _)| *number != local.number);
+        others.into_iter().find_map(|(_, other)| until_settled(|| other.steal()))
+    }
+
     /// Steals one job.
     pub(super) fn steal(&self) -> Option<Task> {
         let list = self.0.read();

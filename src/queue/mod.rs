@@ -5,11 +5,11 @@
 //! steal from the others: a job is never stuck behind one that blocks its thread.
 //!
 //! # Order
-//! Usually: high; own deque; normal; the other workers' deques; low. Every [`NORMAL_TURN`]th time
-//! normal comes first, unless the own deque holds jobs that came from there and are older; every
-//! [`LOW_TURN`]th time low does. So each class has a share of the workers however much there is of
-//! the classes above (law 10: what was accepted is done), and one worker takes what others submit
-//! in the order it came.
+//! Usually: high; own deque; normal injector; the other workers' deques; low. Every [`NORMAL_TURN`]th
+//! time one of the three places of normal jobs comes first, each in its turn; every [`LOW_TURN`]th
+//! time low does. So every place has a share of the workers however much there is elsewhere (law 10:
+//! what was accepted is done). The injector has no turn while the own deque holds jobs that came from
+//! there and are older: one worker takes what others submit in the order it came.
 //!
 //! An entry whose job was ended while it waited stays behind, without its captures, until a worker
 //! finds it or [`sweep`](Queue::sweep) throws it away. The pool sweeps before such entries
@@ -57,8 +57,8 @@ impl Queue {
     pub(crate) fn find(&self, local: &Local) -> Option<Task> {
         match local.turn() {
             n if n % LOW_TURN == 0 => self.low.pop().or_else(|| self.find_usual(local)),
-            n if n % NORMAL_TURN == 0 && !local.is_older() => {
-                self.normal.pop().or_else(|| self.find_usual(local))
+            n if n % NORMAL_TURN == 0 => {
+                self.find_normal(local, n / NORMAL_TURN).or_else(|| self.find_usual(local))
             }
             _ => self.find_usual(local),
         }
@@ -83,6 +83,15 @@ impl Queue {
         for _ in 0..self.others.len() {
             let Some(task) = self.others.steal() else { break };
             if task.head.state.is_decided() { dead(task) } else { self.push(task) }
+        }
+    }
+
+    /// A job of normal priority, from each of the places where one may wait in its turn.
+    fn find_normal(&self, local: &Local, turn: u32) -> Option<Task> {
+        match turn % 3 {
+            0 => self.others.steal_one_for(local),
+            1 if !local.is_older() => self.normal.pop(),
+            _ => local.pop(),
         }
     }
 

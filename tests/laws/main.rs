@@ -14,6 +14,7 @@ mod law_07_told_is_told;
 mod law_08_cancel_says_what_it_hit;
 mod law_09_no_stray_stops;
 mod law_10_nothing_is_lost;
+mod law_10_order;
 mod law_11_bounds_hold;
 mod law_13_context_stays_home;
 mod law_14_user_code_runs_under_no_lock_of_ours;
