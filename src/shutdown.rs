@@ -2,7 +2,7 @@
 
 use crate::deadline::Deadline;
 use crate::info::JobInfo;
-use crate::job::{Bell, Cut, Task};
+use crate::job::{Bell, Leftover, Task};
 use crate::lifecycle::Stage;
 use crate::park::{block_on, has_exited, park_for};
 use crate::pool::{Core, Inside, Pool};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// How long `shutdown` waits for destructors and callbacks, before it leaves them to their thread.
+const PROMPT: Duration = Duration::from_millis(20);
 /// How long `wait` pauses between two looks whether a thread has exited.
 const JOIN_PAUSE: Duration = Duration::from_micros(50);
 
@@ -42,8 +44,9 @@ impl Pool {
     /// Refuses new jobs from now on, ends those that wait as cancelled, and asks those that run to
     /// stop.
     ///
-    /// Takes effect at the call: it drops what the queued jobs had captured and calls what the
-    /// running ones gave to `on_stop`. Await the result or [`wait`](Shutdown::wait) on it to know when
+    /// Takes effect at the call: all is decided when it returns. What the queued jobs had captured is
+    /// dropped, and what the running ones gave to `on_stop` is called, on a thread of its own; the
+    /// call waits for that, but only for a moment. Await the result or [`wait`](Shutdown::wait) on it to know when
     /// the last body has returned; [`within`](Shutdown::within) bounds that, and should be used: a
     /// body need not listen. Dropping it changes nothing.
     ///
@@ -226,26 +229,30 @@ impl Core {
     }
 
     /// Ends all that waits, asks all that runs to stop. What comes later sees the stage.
+    ///
+    /// All is decided first. The user's code that follows, destructors and callbacks, is run aside:
+    /// one that is slow holds up neither the caller for long nor the others' stop.
     fn stop_all(&self) {
-        self.crew.empty_queue(|task| {
-            task.stop(Cause::Shutdown);
-        });
-        for (job, _) in self.crew.at_desks() {
-            job.stop(Cause::Shutdown);
-        }
+        let left = self.begin_stop_all(|job| job.begin_stop(Cause::Shutdown).1);
+        self.crew.run_aside(left, PROMPT);
     }
 
-    /// The time is up: decides every job without waiting for user code.
+    /// The time is up: resolves every handle without waiting for user code.
     fn cut(&self) {
         self.refuse_new(Stage::Stopping);
+        let left = self.begin_stop_all(|job| {
+            let (_, leftover) = job.begin_stop(Cause::Shutdown);
+            job.give_up();
+            leftover
+        });
+        self.crew.run_aside(left, Duration::ZERO);
+    }
+
+    fn begin_stop_all(&self, stop: impl Fn(&Task) -> Option<Leftover>) -> Vec<Leftover> {
         let mut left = Vec::new();
-        self.crew.empty_queue(|task| left.extend(task.cut()));
-        for (job, _) in self.crew.at_desks() {
-            left.extend(job.cut());
-        }
-        if !left.is_empty() {
-            self.crew.run_aside(move || left.into_iter().for_each(Cut::finish));
-        }
+        self.crew.empty_queue(|job| left.extend(stop(&job)));
+        left.extend(self.crew.at_desks().iter().filter_map(|(job, _)| stop(job)));
+        left
     }
 
     /// Whether all jobs have ended and all threads have left; to a job of this pool, all but those

@@ -24,9 +24,11 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a ring may last before the deputy takes the watch. Each slow ring costs those that are
-/// due behind it at most about twice this.
+/// How long a ring may last before the deputy takes the watch; half as long after each time that it
+/// had to, until rings are quick again. So a slow ring costs those that are due behind it about this
+/// much, and many slow ones not much more.
 const PATIENCE: Duration = Duration::from_micros(500);
+const LEAST_PATIENCE: Duration = Duration::from_micros(10);
 
 /// How long a thread stays with nothing to watch.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -67,6 +69,8 @@ struct State<A> {
     rings: u64,
     ringing: bool,
     deputy: Deputy,
+    /// How long the next ring may last.
+    patience: Duration,
     threads: usize,
     /// Threads leave as soon as there is nothing to watch.
     closed: bool,
@@ -77,7 +81,7 @@ enum Deputy {
     Absent,
     /// Waits to be notified that a ring has begun.
     Asleep,
-    /// Looks every [`PATIENCE`] whether a ring lasts.
+    /// Looks every so often whether a ring lasts.
     Looking,
 }
 
@@ -120,6 +124,7 @@ impl<A: Alarm> Timekeeper<A> {
             rings: 0,
             ringing: false,
             deputy: Deputy::Absent,
+            patience: PATIENCE,
             threads: 0,
             closed: false,
         };
@@ -276,11 +281,14 @@ impl<A: Alarm> Timekeeper<A> {
         let mut state = self.state.lock();
         loop {
             let seen = state.rings;
-            state = self.deputy.wait_for(state, PATIENCE);
+            let patience = state.patience;
+            state = self.deputy.wait_for(state, patience);
             if state.rings != seen {
+                state.patience = PATIENCE;
                 continue;
             }
             if state.ringing {
+                state.patience = LEAST_PATIENCE.max(patience / 2);
                 state.deputy = Deputy::Absent;
                 state.ringing = false;
                 let number = state.next_watch();
@@ -298,6 +306,7 @@ impl<A: Alarm> Timekeeper<A> {
     /// The deputy waits for a ring, or leaves when none comes.
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<A>>) -> MutexGuard<'a, State<A>> {
         state.deputy = Deputy::Asleep;
+        state.patience = PATIENCE;
         let until = Instant::now().checked_add(KEEP_ALIVE);
         while state.deputy == Deputy::Asleep {
             if state.closed && state.alarms.is_empty()

@@ -13,20 +13,28 @@ use std::sync::Arc;
 impl Cell {
     /// Asks the job to stop; one that has not started ends here and now (law 6).
     pub(crate) fn stop(self: &Task, cause: Cause) -> Option<Phase> {
+        let (hit, leftover) = self.begin_stop(cause);
+        if let Some(leftover) = leftover {
+            leftover.finish();
+        }
+        hit
+    }
+
+    /// As [`stop`](Self::stop), but for the user's code: that is left for the caller to run where it
+    /// holds nobody up.
+    pub(crate) fn begin_stop(self: &Task, cause: Cause) -> (Option<Phase>, Option<Leftover>) {
+        let leftover = || Leftover { task: Arc::clone(self), cause };
         match self.head.state.request_stop(cause) {
             Requested::Claimed => {
-                self.end_claimed(Early::Stopped(cause));
-                Some(Phase::Queued)
+                self.begin_end(Early::Stopped(cause));
+                (Some(Phase::Queued), Some(leftover()))
             }
             Requested::First { listening } => {
                 self.await_last_word(cause);
-                if listening {
-                    self.tell(cause);
-                }
-                Some(Phase::Running)
+                (Some(Phase::Running), listening.then(leftover))
             }
-            Requested::Again => Some(Phase::Running),
-            Requested::Decided => None,
+            Requested::Again => (Some(Phase::Running), None),
+            Requested::Decided => (None, None),
         }
     }
 
@@ -65,27 +73,6 @@ impl Cell {
         }
     }
 
-    /// Ends the job as `stop(Cause::Shutdown)` and then `give_up` would, but for the user's code,
-    /// which is left for the caller to run where it holds nobody up.
-    pub(crate) fn cut(self: &Task) -> Option<Cut> {
-        let leftover = || Some(Cut { task: Arc::clone(self) });
-        match self.head.state.request_stop(Cause::Shutdown) {
-            Requested::Claimed => {
-                self.begin_end(Early::Stopped(Cause::Shutdown));
-                leftover()
-            }
-            Requested::First { listening } => {
-                self.give_up();
-                leftover().filter(|_| listening)
-            }
-            Requested::Again => {
-                self.give_up();
-                None
-            }
-            Requested::Decided => None,
-        }
-    }
-
     /// Rule 3 of job, for the winner of `claim`.
     fn end_claimed(&self, end: Early) {
         self.begin_end(end);
@@ -120,18 +107,19 @@ impl Cell {
     }
 }
 
-/// What is left of a job that was [`cut`](Cell::cut): captures to drop, or listeners to tell.
+/// What is left of a stop: captures to drop, or listeners to tell.
 #[must_use]
-pub(crate) struct Cut {
+pub(crate) struct Leftover {
     task: Task,
+    cause: Cause,
 }
 
-impl Cut {
+impl Leftover {
     /// Runs the user's code.
     pub(crate) fn finish(self) {
         match self.task.head.state.phase() {
-            Phase::Queued => self.task.finish_end(Early::Stopped(Cause::Shutdown)),
-            Phase::Running => self.task.tell(Cause::Shutdown),
+            Phase::Queued => self.task.finish_end(Early::Stopped(self.cause)),
+            Phase::Running => self.task.tell(self.cause),
         }
     }
 }

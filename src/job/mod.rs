@@ -39,7 +39,7 @@ pub use handle::{Ended, JobHandle, JoinHandle};
 
 pub(crate) use cell::{Body, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
-pub(crate) use end::Cut;
+pub(crate) use end::Leftover;
 pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;

@@ -13,18 +13,18 @@ mod life;
 use crate::error::Rejection;
 use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
-use crate::job::Task;
+use crate::job::{Leftover, Task};
 use crate::lifecycle::Lifecycle;
 use crate::park::has_exited;
 use crate::priority::Priority;
 use crate::queue::Queue;
-use crate::sync::{AtomicUsize, Mutex, Ordering, thread};
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
 use crate::worker::desk::{Colleague, Desk, Here};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A function of the user's that every thread calls.
 pub(crate) type ThreadHook = Arc<dyn Fn() + Send + Sync>;
@@ -206,13 +206,29 @@ impl Crew {
         std::mem::take(&mut *self.handles.lock())
     }
 
-    /// Runs user code where it holds nobody up: on a thread of its own, if there is one.
-    pub(crate) fn run_aside(&self, user: impl FnOnce() + Send + 'static) {
-        let user = Arc::new(Mutex::new(Some(user)));
-        let aside = Arc::clone(&user);
+    /// Runs the user's code of many stops where it holds nobody up: on a thread of its own, if there
+    /// is one to be had. Waits for its end, at most so long.
+    pub(crate) fn run_aside(&self, left: Vec<Leftover>, at_most: Duration) {
+        if left.is_empty() {
+            return;
+        }
+        let todo = Arc::new((Mutex::new(left), Mutex::new(false), Condvar::new()));
+        let aside = Arc::clone(&todo);
+        let finish = move || {
+            let left = std::mem::take(&mut *aside.0.lock());
+            left.into_iter().for_each(Leftover::finish);
+            *aside.1.lock() = true;
+            aside.2.notify_all();
+        };
+        let here = finish.clone();
         let name = format!("{}-end", self.threads.name);
-        if thread::Builder::new().name(name).spawn(move || call_once(&aside)).is_err() {
-            call_once(&user);
+        if thread::Builder::new().name(name).spawn(finish).is_err() {
+            return here();
+        }
+        let until = Instant::now().checked_add(at_most);
+        let mut done = todo.1.lock();
+        while !*done && until.is_some_and(|until| Instant::now() < until) {
+            done = todo.2.wait_until(done, until);
         }
     }
 
@@ -305,13 +321,6 @@ impl Crew {
         let _ = self.idle.took(false);
         self.forget_entry();
         drop(task);
-    }
-}
-
-fn call_once(user: &Mutex<Option<impl FnOnce()>>) {
-    let user = user.lock().take();
-    if let Some(user) = user {
-        user();
     }
 }
 

@@ -136,7 +136,7 @@ fn a_slow_destructor_delays_nobody_elses_deadline() {
         let capture = OnDrop(move || gate.pass());
         pool.job().timeout(ms(5)).spawn_blocking(move || drop(capture))
     };
-    let slow: Vec<_> = (0..4).map(slow).collect();
+    let slow: Vec<_> = (0..40).map(slow).collect();
     let (never, quick) = Never::spawn(pool.job().timeout(ms(6)));
     assert!(never.assert_ended_queued(quick).is_timed_out());
     assert!(slow.iter().all(|job| !job.is_finished()), "their captures are not dropped yet");

@@ -1,6 +1,6 @@
 //! A stop aimed at one job is never seen by another, on the same thread or any other.
 
-use crate::support::{Gate, PATIENCE, news, outcome, pool_of};
+use crate::support::{Gate, PATIENCE, news, outcome, pool_of, until};
 use punctual::Checked;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,16 +52,16 @@ fn dropping_a_guard_waits_for_the_call_that_is_under_way() {
     let is_over = Arc::clone(&over);
     let (started, starts) = news();
     let job = pool.spawn(move |cx| -> Checked<bool> {
-        let seen = Arc::clone(&is_over);
+        let (seen, begun) = (Arc::clone(&is_over), Arc::new(AtomicBool::new(false)));
+        let has_begun = Arc::clone(&begun);
         let guard = cx.on_stop(move |_| {
+            begun.store(true, Ordering::SeqCst);
             calling.send(()).expect("the test listens");
             wait.pass();
             is_over.store(true, Ordering::SeqCst);
         });
         started.send(()).expect("the test listens");
-        while !cx.is_stopped() {
-            std::thread::yield_now();
-        }
+        until("it is called", || has_begun.load(Ordering::SeqCst));
         drop(guard);
         Ok(seen.load(Ordering::SeqCst))
     });
