@@ -151,3 +151,8 @@ pub use priority::Priority;
 pub use shutdown::{Shutdown, ShutdownReport};
 pub use stop::{Cause, Phase};
 pub use submit::{Job, LateJob};
+
+/// The README's example runs, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
