@@ -6,8 +6,8 @@
 //! # Rules
 //! 1. `queued` rises before an entry is pushed and falls after it is popped, by whoever does it.
 //! 2. `searching`, `idle` and `total` change under the stack's lock, but for a searcher that finds
-//!    an entry, which leaves in the step that lowers `queued`, and for a busy worker that begins to
-//!    search, which only spares others a wake-up.
+//!    an entry, which leaves in the step that lowers `queued`, for a busy worker that begins to
+//!    search, which only spares others a wake-up, and for a new one that has user code to run first.
 //! 3. `idle` is the length of the stack. Who takes a worker off the stack lowers `idle` and raises
 //!    `searching` for it. The woken worker counts nothing. (tokio's sharded queue let the woken do
 //!    it; two quick submissions then counted on one sleeper, and the second hung.)
@@ -17,13 +17,16 @@
 //!
 //! # Why this is correct
 //! Claim: while `queued > 0`, a worker searches, or is about to be woken by a thread that is not
-//! itself waiting, or every worker there may be is busy with a job (and looks here after it).
+//! itself waiting, or none is parked and all there may be are busy, or new and in their start hook
+//! (and look here after that).
 //! - *A submission* raises `queued` and learns in the same step whether anyone searches. If so,
 //!   that searcher can not park (rule 4): it finds an entry, and then the next case holds. If not,
 //!   the submitter calls `wake`, which takes a sleeper, or asks for a new worker, or finds neither
 //!   and then all are busy.
 //! - *A searcher finds an entry* and leaves. If it was the last one and entries remain, the same
 //!   step tells it to call `wake`.
+//! - *A new worker has a start hook*: it leaves, and if it was the last searcher while entries remain
+//!   and somebody is parked, the same step tells it to call `wake`.
 //! - *A worker parks*: only at `queued == 0`, in one step with raising `idle` (rule 4). A later
 //!   submission sees it idle.
 //! - *A sleeper times out*: under the lock, so it was taken off the stack and searches, or it is on
@@ -188,6 +191,13 @@ impl<W: Clone + PartialEq> Idle<W> {
             }
         }
         NotStarted::Uncounted
+    }
+
+    /// A new worker runs user code before it searches; `true` if the caller must call `wake`.
+    #[must_use]
+    pub(crate) fn pause(&self) -> bool {
+        let before = self.sub(SEARCHING);
+        before.searching() == 1 && before.queued() > 0 && before.idle() > 0
     }
 
     /// Counts the caller, which has just done its job, as searching, unless somebody else is.

@@ -101,12 +101,13 @@
 //! | 2 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 3 | `error` | all public errors |
 //! | 4 | `job` | one job: its cell, its word of state, its two faces |
-//! | 5 | `queue` `metrics` | push, and find in policy order · counters |
+//! | 5 | `queue` `metrics` `aside` | push, and find in policy order · counters · user code that holds nobody up |
 //! | 6 | `worker` | one thread: find, run, or park |
 //! | 7 | `pool` | the one door |
 //! | 8 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
 //! | 9 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
 
+mod aside;
 mod builder;
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests move a clock"))]
 mod clock;

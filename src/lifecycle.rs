@@ -53,13 +53,11 @@ impl Lifecycle {
         stage(word) > Stage::Open
     }
 
-    /// Rises to `to`, and returns where the pool was; a later stage stays.
-    pub(crate) fn rise(&self, to: Stage) -> Stage {
+    /// Rises to `to`; a later stage stays.
+    pub(crate) fn rise(&self, to: Stage) {
         let raised = |word| (stage(word) < to).then_some(word & COUNT | (to as u64) << STAGE_SHIFT);
         // ORDERING: AcqRel pairs with the Acquires of `enter` and `stage`.
-        match self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised) {
-            Ok(before) | Err(before) => stage(before),
-        }
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised);
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -90,8 +88,8 @@ mod tests {
     fn stages_rise_and_never_fall() {
         let life = Lifecycle::new();
         assert!(life.enter());
-        assert_eq!(life.rise(Stage::Stopping), Stage::Open);
-        assert_eq!(life.rise(Stage::Draining), Stage::Stopping);
+        life.rise(Stage::Stopping);
+        life.rise(Stage::Draining);
         assert_eq!(life.stage(), Stage::Stopping);
         assert!(!life.enter());
         assert_eq!(life.unfinished(), 1);

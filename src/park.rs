@@ -30,6 +30,15 @@ impl Wake for Sleeper {
     }
 }
 
+/// Polls `future` on this thread until it is ready.
+pub(crate) fn wait<F: Future + Unpin>(future: &mut F) -> F::Output {
+    loop {
+        if let Some(output) = block_on(future, Deadline::NEVER) {
+            return output;
+        }
+    }
+}
+
 /// Polls `future` on this thread until it is ready or the deadline has passed.
 ///
 /// It is polled once more after the deadline, so that what is ready by then is not missed.
@@ -69,16 +78,4 @@ pub(crate) fn park_for(time: Duration) {
 #[cfg(punctual_loom)]
 pub(crate) fn park_for(_time: Duration) {
     thread::park();
-}
-
-/// Whether the thread has exited, thread-locals and all.
-#[cfg(not(punctual_loom))]
-pub(crate) fn has_exited(thread: &thread::JoinHandle<()>) -> bool {
-    thread.is_finished()
-}
-
-/// A model can only join it.
-#[cfg(punctual_loom)]
-pub(crate) fn has_exited(_thread: &thread::JoinHandle<()>) -> bool {
-    true
 }

@@ -5,13 +5,12 @@
 //! and both tell the pool so through [`Owner`].
 
 use crate::clock::Clock;
-use crate::deadline::Deadline;
 use crate::error::{Panic, Rejection};
 use crate::info::JobInfo;
 use crate::job::{Bell, Early, Owner, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{Counters, Metrics};
-use crate::park::block_on;
+use crate::park;
 use crate::stop::Cause;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::timekeeper::Timekeeper;
@@ -187,12 +186,7 @@ impl Pool {
     /// assert_eq!(permit.spawn_blocking(|| 1).wait().unwrap(), 1);
     /// ```
     pub fn blocking_reserve(&self) -> Result<Permit, Rejection> {
-        let mut waiting = Box::pin(self.reserve());
-        loop {
-            if let Some(permit) = block_on(&mut waiting, Deadline::NEVER) {
-                return permit;
-            }
-        }
+        park::wait(&mut Box::pin(self.reserve()))
     }
 
     pub(crate) fn of(core: Arc<Core>) -> Self {

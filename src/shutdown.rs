@@ -1,10 +1,11 @@
 //! The end of a pool: refuse new jobs, finish or stop the others, and report.
 
+use crate::aside;
 use crate::deadline::Deadline;
 use crate::info::JobInfo;
 use crate::job::{Bell, Leftover, Task};
 use crate::lifecycle::Stage;
-use crate::park::{block_on, has_exited, park_for};
+use crate::park::{block_on, park_for};
 use crate::pool::{Core, Inside, Pool};
 use crate::stop::Cause;
 use crate::sync::{Ordering, thread};
@@ -70,7 +71,8 @@ impl Pool {
 /// A pool that drains or shuts down: waits for the end, as a future or by blocking.
 ///
 /// All who wait are given the report. Within a job of the same pool, the end is when all other
-/// jobs have ended.
+/// jobs have ended. Two jobs that each *await* the end of their own pool wait for each other: there,
+/// [`wait`](Self::wait).
 ///
 /// # Cancel safety
 /// Dropping it stops the waiting, not the shutdown; the time of `within` is then no longer kept.
@@ -101,7 +103,8 @@ pub struct ShutdownReport {
     pub finished: u64,
     /// The jobs that were in the queue: cancelled, and never started.
     pub never_started: Vec<JobInfo>,
-    /// The jobs whose body had not returned when the time was up. Their handles have resolved.
+    /// The jobs whose body had not returned: when the time was up, and their handles have resolved; or
+    /// because they themselves wait for this.
     pub still_running: Vec<JobInfo>,
 }
 
@@ -133,8 +136,9 @@ impl Shutdown {
         self
     }
 
-    /// Blocks this thread until the end, and until the pool's threads have exited, thread-locals
-    /// and all, as far as the time allows.
+    /// Blocks this thread until the end, and until the pool's workers have exited, thread-locals and
+    /// all, as far as the time allows. The timekeeper's threads, which may still be dropping what
+    /// queued jobs had captured, are not waited for.
     ///
     /// In a job of this pool, the job itself and others that wait like it are not waited for, nor
     /// are threads. All else is: give it a time if the pool may have no thread left for what is
@@ -153,8 +157,8 @@ impl Shutdown {
                 break report;
             }
         };
-        if !core.crew.is_here() {
-            join(core.crew.take_handles(), limit);
+        while !core.crew.is_here() && !core.crew.join_exited() && !limit.has_passed() {
+            park_for(JOIN_PAUSE);
         }
         report
     }
@@ -234,7 +238,7 @@ impl Core {
     /// one that is slow holds up neither the caller for long nor the others' stop.
     fn stop_all(&self) {
         let left = self.begin_stop_all(|job| job.begin_stop(Cause::Shutdown).1);
-        self.crew.run_aside(left, PROMPT);
+        aside::run(&self.keeper, left, PROMPT);
     }
 
     /// The time is up: resolves every handle without waiting for user code.
@@ -245,7 +249,7 @@ impl Core {
             job.give_up();
             leftover
         });
-        self.crew.run_aside(left, Duration::ZERO);
+        aside::run(&self.keeper, left, Duration::ZERO);
     }
 
     fn begin_stop_all(&self, stop: impl Fn(&Task) -> Option<Leftover>) -> Vec<Leftover> {
@@ -269,22 +273,28 @@ impl Core {
     }
 
     fn report(&self) -> ShutdownReport {
-        self.settle();
+        let accepted = self.settle();
         let goes_on = |job: &Task| job.head.state.is_running() && !job.head.state.has_ended();
         let still_running = self.crew.infos(goes_on);
         let never_started = self.never_started.lock().clone();
         let named = (never_started.len() + still_running.len()) as u64;
-        let finished = self.counters.accepted().saturating_sub(named);
+        let finished = accepted.saturating_sub(named);
         ShutdownReport { finished, never_started, still_running }
     }
 
     /// Waits until every accepted job has been started or claimed. Before a queue, and between it
     /// and a desk, a job is nowhere to be seen; no user code runs there, so it is a matter of
     /// moments, and what comes out of there sees that the pool stops.
-    fn settle(&self) {
-        // ORDERING: Acquire pairs with the Release in `claimed`.
-        while self.crew.started() + self.claimed.load(Ordering::Acquire) < self.counters.accepted()
-        {
+    ///
+    /// Gives their number. (The counter of accepted jobs includes, for a moment, one that is being
+    /// refused.)
+    fn settle(&self) -> u64 {
+        loop {
+            // ORDERING: Acquire pairs with the Release in `claimed`.
+            let settled = self.crew.started() + self.claimed.load(Ordering::Acquire);
+            if settled >= self.counters.accepted() {
+                return settled;
+            }
             thread::yield_now();
         }
     }
@@ -316,18 +326,5 @@ impl Drop for Waiting<'_> {
         let mut inside = self.core.inside.lock();
         inside.jobs -= self.own.jobs;
         inside.threads -= self.own.threads;
-    }
-}
-
-/// Waits for threads that have left the pool, until the limit.
-fn join(handles: Vec<thread::JoinHandle<()>>, limit: Deadline) {
-    for handle in handles {
-        while !has_exited(&handle) {
-            if limit.has_passed() {
-                return;
-            }
-            park_for(JOIN_PAUSE);
-        }
-        let _ = handle.join(); // a worker never unwinds
     }
 }

@@ -13,7 +13,7 @@
 //! 2. There is one watcher at a time: the thread whose number is `watch`. Only it takes alarms out
 //!    because they are due.
 //! 3. `threads` counts the watcher, the deputy and those stuck in a ring.
-//! 4. The first watcher is started under the lock. All other threads are started outside it.
+//! 4. A watcher is started, when there is none, under the lock. Deputies are started outside it.
 
 use crate::clock::{Clock, Keeper};
 use crate::deadline::Deadline;
@@ -147,6 +147,19 @@ impl<A: Alarm> Timekeeper<A> {
     /// # Errors
     /// The first alarm needs a thread. If the system gives none, the alarm is not set.
     pub(crate) fn arm(self: &Arc<Self>, at: Instant, alarm: A) -> io::Result<Armed<A>> {
+        let key = self.file(at, alarm)?;
+        Ok(Armed { keeper: Arc::clone(self), key })
+    }
+
+    /// Has an alarm rung at once, one that can not be taken back.
+    ///
+    /// # Errors
+    /// As [`arm`](Self::arm); the alarm is dropped.
+    pub(crate) fn ring_soon(self: &Arc<Self>, alarm: A) -> io::Result<()> {
+        self.file(self.clock.now(), alarm).map(drop)
+    }
+
+    fn file(self: &Arc<Self>, at: Instant, alarm: A) -> io::Result<Key> {
         let mut state = self.state.lock();
         if state.watch == 0 && !self.clock.is_manual() {
             // Under the lock, so that nobody counts on a watcher that then fails to start.
@@ -164,7 +177,7 @@ impl<A: Alarm> Timekeeper<A> {
         if too_late {
             self.watch.notify_one();
         }
-        Ok(Armed { keeper: Arc::clone(self), key })
+        Ok(key)
     }
 
     /// How many alarms are set.

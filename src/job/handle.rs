@@ -5,7 +5,7 @@ use crate::error::JobError;
 use crate::info::{JobId, JobInfo};
 use crate::job::abort::{AbortHandle, CancelOnDrop};
 use crate::job::cell::{Fetch, Head, Task};
-use crate::park::block_on;
+use crate::park;
 use crate::stop::{Cause, Phase};
 use std::convert::Infallible;
 use std::fmt;
@@ -140,11 +140,7 @@ impl<T, E> JobHandle<T, E> {
     /// assert_eq!(pool.spawn_blocking(|| 1).wait().unwrap(), 1);
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
-        loop {
-            if let Some(outcome) = self.wait_deadline(Deadline::NEVER) {
-                return outcome;
-            }
-        }
+        park::wait(&mut self)
     }
 
     /// Blocks this thread until the outcome is there, or for so long; `None` then. The job goes on.
@@ -184,7 +180,7 @@ impl<T, E> JobHandle<T, E> {
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
-        block_on(self, deadline.into())
+        park::block_on(self, deadline.into())
     }
 
     /// Waits for the body's real end, which may come after the handle has resolved without it.
@@ -224,7 +220,7 @@ impl<T, E> JobHandle<T, E> {
     /// assert!(job.is_finished());
     /// ```
     pub fn wait_stopped(&self) {
-        while block_on(&mut self.stopped(), Deadline::NEVER).is_none() {}
+        park::wait(&mut self.stopped());
     }
 
     /// Makes a future that stops the job, with [`Cause::Dropped`], when it is dropped before the

@@ -105,8 +105,9 @@ impl Scope {
             task: Arc::clone(task),
         });
         let firing = Arc::clone(&interrupter);
-        let listener = task.head.listen(Box::new(move |_| firing.fire()));
-        Self { interrupter, listener }
+        let mut scope = Self { interrupter, listener: None }; // from here on it is left, come what may
+        scope.listener = task.head.listen(Box::new(move |_| firing.fire()));
+        scope
     }
 }
 

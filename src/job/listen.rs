@@ -134,6 +134,10 @@ impl Head {
             Some(_) => Added::TooLate(listener),
         };
         match (added, self.state.cause()) {
+            (Added::Listed(number), None) if self.state.has_ended() => {
+                self.unlisten_lazily(number); // it would never be told, nor dropped before the cell
+                None
+            }
             (Added::Listed(number), _) => Some(number),
             (Added::TooLate(listener), cause) => {
                 self.catch(move || listener(cause.unwrap_or(Cause::Caller)));
@@ -158,7 +162,7 @@ impl Head {
         self.extras.get_or_init(Box::default)
     }
 
-    /// Undoes what ties the job to others, and lets go of those who listen.
+    /// Undoes what ties the job to others.
     pub(super) fn untie(&self) {
         if let Some(settings) = &self.settings {
             let ties = std::mem::take(&mut *settings.ties.lock());
@@ -168,11 +172,16 @@ impl Head {
         if let Some(extras) = self.extras.get() {
             let link = extras.own_token.lock().as_mut().and_then(|own| own.link.take());
             drop(link);
-            if self.state.cause().is_none() {
-                for (_, listener) in extras.listeners.clear() {
-                    self.catch(|| drop(listener));
-                }
-            }
+        }
+    }
+
+    /// Drops the listeners of forgotten guards: the job has ended, and was not stopped.
+    pub(super) fn forget_listeners(&self) {
+        let Some(extras) = self.extras.get().filter(|_| self.state.cause().is_none()) else {
+            return;
+        };
+        for (_, listener) in extras.listeners.clear() {
+            self.catch(|| drop(listener));
         }
     }
 

@@ -10,14 +10,14 @@ use crate::unwind::{self, Payload};
 use std::sync::Arc;
 
 impl Cell {
-    /// Runs the job on this thread; `false` if it was, or is now, ended without.
+    /// Runs the job on this thread; `false` if it was, or is now, ended without. Who calls it tells
+    /// the pool that a job that was run has ended.
     pub(crate) fn execute(self: &Task) -> bool {
         let started = self.begin();
         if started {
             self.head.owner.started();
             let cx = JobContext::new(Arc::clone(self));
             self.slot.run(&cx);
-            self.head.owner.ended();
         }
         started
     }
@@ -61,9 +61,12 @@ where
         cell.head.untie(); // after that step: an alarm that is set later sees it, and goes
         match finished {
             Finished::Decides(cause) => {
-                cell.head.catch(|| drop(on_late));
                 self.put(judge(returned, cause, &cell.head));
-                cell.publish(true);
+                cell.publish(on_late.is_none());
+                if on_late.is_some() {
+                    cell.head.catch(|| drop(on_late));
+                    cell.publish_end();
+                }
             }
             Finished::Late => {
                 hand_over_late(returned, on_late, &cell.head);
@@ -71,6 +74,7 @@ where
             }
         }
         ambient.release();
+        cell.head.forget_listeners();
     }
 
     fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>) {

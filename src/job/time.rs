@@ -84,17 +84,20 @@ impl Cell {
     /// An alarm of this job rings.
     fn on_time(self: &Task) {
         while !self.head.state.is_decided() {
-            let running = self.head.state.is_running();
+            let (running, cause) = (self.head.state.is_running(), self.head.state.cause());
             let mut is_due = false;
             let _ = self.arm(|ties| {
-                let due = if running { self.head.next_of_run(ties) } else { self.next_of_queue() };
+                let due = match running {
+                    true => self.head.next_of_run(ties, cause),
+                    false => self.next_of_queue(),
+                };
                 is_due = self.head.owner.clock().is_past(due);
                 if is_due { Deadline::NEVER } else { due }
             }); // can not fail: the watcher is here, ringing
             if !is_due {
                 return;
             }
-            match (running, self.head.state.cause()) {
+            match (running, cause) {
                 (true, None) => {
                     self.stop(Cause::Deadline);
                 }
@@ -145,8 +148,8 @@ impl Head {
     }
 
     /// What may be due next for a running job: the request to stop, or the end of the wait.
-    fn next_of_run(&self, ties: &Ties) -> Deadline {
-        match (&self.settings, self.state.cause()) {
+    fn next_of_run(&self, ties: &Ties, cause: Option<Cause>) -> Deadline {
+        match (&self.settings, cause) {
             // Between the request and `await_last_word` there is no last word yet.
             (Some(settings), Some(Cause::Deadline)) => self.last_word(settings, Cause::Deadline),
             _ => ties.last_word.unwrap_or_else(|| self.run_limit()),

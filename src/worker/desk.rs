@@ -17,6 +17,8 @@ pub(super) struct Desk {
     pub(super) called: AtomicBool,
     /// Set by the worker itself, before it first parks.
     pub(super) thread: OnceLock<thread::Thread>,
+    /// Set when the thread has dropped its thread-locals.
+    left: AtomicBool,
 }
 
 impl Desk {
@@ -26,7 +28,19 @@ impl Desk {
             jobs: Mutex::default(),
             called: AtomicBool::new(false),
             thread: OnceLock::new(),
+            left: AtomicBool::new(false),
         })
+    }
+
+    /// Whether its thread is this one.
+    pub(super) fn is_own(&self) -> bool {
+        self.thread.get().is_some_and(|thread| thread.id() == thread::current().id())
+    }
+
+    /// Whether its thread has exited, thread-locals and all.
+    pub(super) fn is_left(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `Exit`'s drop.
+        self.left.load(Ordering::Acquire)
     }
 }
 
@@ -80,13 +94,28 @@ pub(super) struct Here {
     pub(super) local: RefCell<Option<Rc<Local>>>,
 }
 
+/// A worker's first thread-local. Where they are dropped in the reverse order, as by glibc, it is the
+/// last; elsewhere `wait` may not wait for those that are dropped after it.
+struct Exit(Arc<Desk>);
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `is_left`.
+        self.0.left.store(true, Ordering::Release);
+    }
+}
+
 thread_local! {
+    static EXIT: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
 }
 
 impl Here {
     /// Makes this thread a worker, or no longer one.
     pub(super) fn set(here: Option<Self>) {
+        if let Some(here) = &here {
+            EXIT.set(Some(Exit(Arc::clone(&here.desk))));
+        }
         HERE.set(here);
     }
 

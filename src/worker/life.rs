@@ -32,8 +32,14 @@ impl Crew {
             local: RefCell::new(Some(Rc::clone(&local))),
         };
         Here::set(Some(here));
-        self.call_hook(&self.threads.on_start);
         let mut searching = true; // so it was counted when it was started
+        if self.threads.on_start.is_some() {
+            searching = false; // nobody may count on a searcher that is in user code
+            if self.idle.pause() {
+                self.wake();
+            }
+            self.call_hook(&self.threads.on_start);
+        }
         loop {
             match self.next(&local, searching) {
                 Some(task) => {
@@ -84,6 +90,9 @@ impl Crew {
         }
         let done = desk.jobs.lock().clear_last(started);
         drop(done);
+        if started {
+            task.head.owner.ended();
+        }
     }
 
     /// Looks a little longer, unless somebody else does; `true` if something was queued.

@@ -13,18 +13,17 @@ mod life;
 use crate::error::Rejection;
 use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
-use crate::job::{Leftover, Task};
+use crate::job::Task;
 use crate::lifecycle::Lifecycle;
-use crate::park::has_exited;
 use crate::priority::Priority;
 use crate::queue::Queue;
-use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
+use crate::sync::{AtomicUsize, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
 use crate::worker::desk::{Colleague, Desk, Here};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A function of the user's that every thread calls.
 pub(crate) type ThreadHook = Arc<dyn Fn() + Send + Sync>;
@@ -48,13 +47,13 @@ pub(crate) struct Threads {
 /// All workers of a pool, and what they share.
 pub(crate) struct Crew {
     pub(crate) lifecycle: Lifecycle,
-    /// Woken when the last job of a closed pool has ended, and when a worker has left.
+    /// Woken when a job of a closed pool has ended, and when a worker has left.
     pub(crate) changed: Wakers,
     queue: Queue,
     idle: Idle<Colleague>,
     desks: Mutex<Desks>,
     /// For a shutdown that waits for the threads' very end.
-    handles: Mutex<Vec<thread::JoinHandle<()>>>,
+    handles: Mutex<Vec<(Arc<Desk>, thread::JoinHandle<()>)>>,
     /// How many threads are being started, and have no handle yet.
     starting: AtomicUsize,
     /// Entries in the queue whose job was ended there, as an `isize`: an entry may be found dead
@@ -197,39 +196,23 @@ impl Crew {
         self.here(|_| ()).is_some()
     }
 
-    /// The threads that have not exited, for who wants to wait for that.
-    pub(crate) fn take_handles(&self) -> Vec<thread::JoinHandle<()>> {
+    /// Lets go of the threads that have exited, thread-locals and all; `true` if those were all but
+    /// this one.
+    pub(crate) fn join_exited(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `start`, so that no handle is missed.
-        while self.starting.load(Ordering::Acquire) > 0 {
-            thread::yield_now();
+        if self.starting.load(Ordering::Acquire) > 0 {
+            return false;
         }
-        std::mem::take(&mut *self.handles.lock())
-    }
-
-    /// Runs the user's code of many stops where it holds nobody up: on a thread of its own, if there
-    /// is one to be had. Waits for its end, at most so long.
-    pub(crate) fn run_aside(&self, left: Vec<Leftover>, at_most: Duration) {
-        if left.is_empty() {
-            return;
+        let mut handles = self.handles.lock();
+        let all = std::mem::take(&mut *handles);
+        let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|(desk, _)| desk.is_left());
+        *handles = left;
+        let none_left = handles.iter().all(|(desk, _)| desk.is_own());
+        drop(handles);
+        for (_, handle) in gone {
+            let _ = handle.join(); // a worker never unwinds
         }
-        let todo = Arc::new((Mutex::new(left), Mutex::new(false), Condvar::new()));
-        let aside = Arc::clone(&todo);
-        let finish = move || {
-            let left = std::mem::take(&mut *aside.0.lock());
-            left.into_iter().for_each(Leftover::finish);
-            *aside.1.lock() = true;
-            aside.2.notify_all();
-        };
-        let here = finish.clone();
-        let name = format!("{}-end", self.threads.name);
-        if thread::Builder::new().name(name).spawn(finish).is_err() {
-            return here();
-        }
-        let until = Instant::now().checked_add(at_most);
-        let mut done = todo.1.lock();
-        while !*done && until.is_some_and(|until| Instant::now() < until) {
-            done = todo.2.wait_until(done, until);
-        }
+        none_left
     }
 
     pub(crate) fn notify(&self) {
@@ -278,8 +261,9 @@ impl Crew {
         // ORDERING: Relaxed; the Release below is what counts.
         self.starting.fetch_add(1, Ordering::Relaxed);
         let (crew, own_desk) = (Arc::clone(self), Arc::clone(&desk));
-        let started = builder.spawn(move || crew.work(own_desk)).map(|handle| self.keep(handle));
-        // ORDERING: Release pairs with the Acquire in `take_handles`.
+        let started = builder.spawn(move || crew.work(own_desk));
+        let started = started.map(|handle| self.keep(Arc::clone(&desk), handle));
+        // ORDERING: Release pairs with the Acquire in `join_exited`.
         self.starting.fetch_sub(1, Ordering::Release);
         if started.is_err() {
             self.remove(&desk);
@@ -288,10 +272,10 @@ impl Crew {
     }
 
     /// Keeps the handle of a new thread, and lets go of those that have exited.
-    fn keep(&self, handle: thread::JoinHandle<()>) {
+    fn keep(&self, desk: Arc<Desk>, handle: thread::JoinHandle<()>) {
         let mut handles = self.handles.lock();
-        handles.retain(|handle| !has_exited(handle));
-        handles.push(handle);
+        handles.retain(|(desk, _)| !desk.is_left());
+        handles.push((desk, handle));
     }
 
     /// The system gave no thread. What is queued is left to the workers there are; if there are

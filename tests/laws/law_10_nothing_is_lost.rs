@@ -116,7 +116,9 @@ fn a_shutdown_stops_what_runs_and_resolves_its_handle_when_the_time_is_up() {
     });
     starts.next();
     starts.next();
-    let report = pool.shutdown().within(ms(50)).wait();
+    let ending = pool.shutdown();
+    listens.wait_stopped();
+    let report = ending.within(ms(50)).wait();
     assert_eq!(report.still_running.len(), 1);
     assert_eq!(report.finished, 1);
     for error in [error(listens).phase(), error(ignores).phase()] {
