@@ -113,6 +113,12 @@ impl Builder {
     }
 
     /// What the threads are named by: `name-1`, `name-2` … and `name-timer`.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().name("db").build().unwrap();
+    /// let name = pool.spawn_blocking(|| std::thread::current().name().map(str::to_owned));
+    /// assert_eq!(name.wait().unwrap().as_deref(), Some("db-1"));
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -122,6 +128,11 @@ impl Builder {
     ///
     /// The fewest are started by `build` and always there. Without an end, the default's is taken,
     /// or the beginning if that is more.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().threads(2..=8).build().unwrap();
+    /// assert_eq!(pool.metrics().threads, 2);
+    /// ```
     pub fn threads(mut self, range: impl RangeBounds<usize>) -> Self {
         self.min = match range.start_bound() {
             Bound::Included(min) => *min,
@@ -137,12 +148,27 @@ impl Builder {
     }
 
     /// How long a thread beyond the fewest stays idle before it leaves.
+    ///
+    /// ```
+    /// # use punctual::Pool;
+    /// # use std::time::Duration;
+    /// let pool = Pool::builder().keep_alive(Duration::ZERO).build().unwrap();
+    /// pool.spawn_blocking(|| ()).wait().unwrap();
+    /// # while pool.metrics().threads > 0 { std::thread::yield_now(); }
+    /// assert_eq!(pool.metrics().threads, 0); // a moment later
+    /// ```
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.keep_alive = time;
         self
     }
 
     /// The stack size of each thread, in bytes.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().thread_stack_size(32 << 20).build().unwrap();
+    /// let large = pool.spawn_blocking(|| std::hint::black_box([0_u8; 4 << 20]).len());
+    /// assert_eq!(large.wait().unwrap(), 4 << 20);
+    /// ```
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -150,30 +176,74 @@ impl Builder {
 
     /// How many jobs may wait at most; further ones are rejected as `QueueFull`. Jobs that run do
     /// not count, nor do those that were ended while they waited.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let place = pool.try_reserve().unwrap(); // the only one
+    /// assert!(pool.spawn_blocking(|| ()).wait().unwrap_err().is_rejected());
+    /// assert!(place.spawn_blocking(|| ()).wait().is_ok());
+    /// ```
     pub fn queue_limit(mut self, limit: usize) -> Self {
         self.queue_limit = Some(limit);
         self
     }
 
     /// The timeout of a job that sets neither a timeout nor a deadline.
+    ///
+    /// ```
+    /// # use punctual::Pool;
+    /// # use std::time::Duration;
+    /// let pool = Pool::builder().default_timeout(Duration::from_millis(5)).build().unwrap();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// ```
     pub fn default_timeout(mut self, time: Duration) -> Self {
         self.default_timeout = Some(time);
         self
     }
 
     /// The grace time of a job that sets none; see [`Job::grace`](crate::Job::grace).
+    ///
+    /// ```
+    /// # use punctual::{Checked, Pool};
+    /// # use std::time::Duration;
+    /// let pool = Pool::builder().default_grace(Duration::from_secs(10)).build().unwrap();
+    /// let job = pool.job().run_timeout(Duration::from_millis(5)).spawn(|cx| -> Checked<_> {
+    ///     cx.sleep(Duration::MAX).ok(); // until its time is up
+    ///     Ok("what there is so far")
+    /// });
+    /// assert_eq!(job.wait().unwrap(), "what there is so far");
+    /// ```
     pub fn default_grace(mut self, time: Duration) -> Self {
         self.default_grace = Some(time);
         self
     }
 
     /// Called by each thread before its first job. A panic is told to `on_unseen_panic`.
+    ///
+    /// ```
+    /// # use punctual::Pool;
+    /// # use std::cell::Cell;
+    /// thread_local!(static SCALE: Cell<u32> = const { Cell::new(1) });
+    ///
+    /// let pool = Pool::builder().on_thread_start(|| SCALE.set(7)).build().unwrap();
+    /// assert_eq!(pool.spawn_blocking(|| 6 * SCALE.get()).wait().unwrap(), 42);
+    /// ```
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_start = Some(Arc::new(hook));
         self
     }
 
     /// Called by each thread after its last job. A panic is told to `on_unseen_panic`.
+    ///
+    /// ```
+    /// # use punctual::Pool;
+    /// let (send, stopped) = std::sync::mpsc::channel();
+    /// let hook = move || send.send(std::thread::current().id()).unwrap();
+    /// let pool = Pool::builder().threads(2..=2).on_thread_stop(hook).build().unwrap();
+    /// pool.drain().wait();
+    /// assert_eq!(stopped.try_iter().count(), 2);
+    /// ```
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_stop = Some(Arc::new(hook));
         self
@@ -184,6 +254,15 @@ impl Builder {
     ///
     /// It may be called on any thread that has to do with the pool. Its own panics are ignored.
     /// By default a line is written to stderr.
+    ///
+    /// ```
+    /// # use punctual::{Panic, Pool};
+    /// let (send, unseen) = std::sync::mpsc::channel();
+    /// let log = move |panic: Panic| send.send(panic.message().to_owned()).unwrap();
+    /// let pool = Pool::builder().on_unseen_panic(log).build().unwrap();
+    /// drop(pool.spawn_blocking(|| -> u32 { panic!("no sum") })); // nobody will see its outcome
+    /// assert_eq!(unseen.recv().unwrap(), "no sum");
+    /// ```
     pub fn on_unseen_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
         self.on_unseen_panic = Arc::new(hook);
         self
@@ -194,6 +273,15 @@ impl Builder {
     /// # Errors
     /// If the settings can not be: see [`BuildError`]. If a thread could not be started; those that
     /// were have been ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use punctual::Pool;
+    /// assert!(Pool::builder().threads(2..=8).build().is_ok());
+    /// let error = Pool::builder().threads(8..=2).build().unwrap_err();
+    /// assert_eq!(error.to_string(), "the range of threads is empty: 8 is more than 2");
+    /// ```
     pub fn build(self) -> Result<Pool, BuildError> {
         self.validate()?;
         let pool = Pool::of(self.into_core());

@@ -39,12 +39,30 @@ pub fn set_default_pool(pool: Pool) -> Result<(), DefaultPoolInUse> {
 }
 
 /// The error of [`set_default_pool`]: there is a default pool already.
+///
+/// # Examples
+///
+/// ```
+/// punctual::spawn_blocking(|| ()); // makes the default pool
+/// let error = punctual::set_default_pool(punctual::Pool::new()).unwrap_err();
+/// assert_eq!(error.to_string(), "the default pool is in use already");
+/// ```
 #[derive(thiserror::Error)]
 #[error("the default pool is in use already")]
 pub struct DefaultPoolInUse(Pool);
 
 impl DefaultPoolInUse {
     /// The pool that was to be the default one.
+    ///
+    /// ```
+    /// # punctual::default_pool();
+    /// let own = punctual::Pool::builder().name("own").build().unwrap();
+    /// let own = match punctual::set_default_pool(own) {
+    ///     Ok(()) => punctual::default_pool().clone(),
+    ///     Err(in_use) => in_use.into_pool(), // then it serves beside the default one
+    /// };
+    /// assert_eq!(own.spawn_blocking(|| 1).wait().unwrap(), 1);
+    /// ```
     #[must_use]
     pub fn into_pool(self) -> Pool {
         self.0
@@ -122,6 +140,17 @@ pub fn drain_on_exit() -> DrainOnExit {
 }
 
 /// Drains the default pool when dropped; see [`drain_on_exit`].
+///
+/// # Examples
+///
+/// ```
+/// use punctual::DrainOnExit;
+///
+/// let drain: DrainOnExit = punctual::drain_on_exit();
+/// let job = punctual::spawn_blocking(|| ());
+/// drop(drain); // as at the end of `main`
+/// assert!(job.is_finished());
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it drains the default pool at once"]
 pub struct DrainOnExit {
@@ -130,6 +159,16 @@ pub struct DrainOnExit {
 
 impl DrainOnExit {
     /// Waits at most so long, from the drop on; without it there is no limit.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let drain = punctual::drain_on_exit().within(Duration::from_millis(5));
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
+    /// let deaf = punctual::spawn_blocking(move || receive.recv());
+    /// drop(drain); // waits for 5 ms, and names the job on stderr
+    /// assert!(deaf.wait().unwrap_err().is_cancelled());
+    /// drop(send);
+    /// ```
     pub fn within(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self

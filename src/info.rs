@@ -31,6 +31,12 @@ impl JobId {
     }
 
     /// The number itself.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let id = pool.spawn_blocking(|| ()).id();
+    /// assert_eq!(id.to_string(), format!("#{}", id.get()));
+    /// ```
     #[must_use]
     pub fn get(self) -> u64 {
         self.0.get()
@@ -87,54 +93,129 @@ pub struct JobInfo {
 
 impl JobInfo {
     /// The job's number.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| ());
+    /// assert_eq!(job.info().id(), job.id());
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.identity.id
     }
 
     /// The name it was given.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("report").spawn_blocking(|| ());
+    /// assert_eq!(job.info().name(), Some("report"));
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.identity.name.as_deref()
     }
 
     /// Where it was spawned.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let (line, job) = (line!(), pool.spawn_blocking(|| ()));
+    /// assert_eq!(job.info().location().line(), line);
+    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.identity.location
     }
 
     /// Its class in the queue.
+    ///
+    /// ```
+    /// # use punctual::Priority;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().priority(Priority::Low).spawn_blocking(|| ());
+    /// assert_eq!(job.info().priority(), Priority::Low);
+    /// ```
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.priority
     }
 
     /// Whether it had started. A job that never did, or never will, is [`Phase::Queued`].
+    ///
+    /// ```
+    /// # use punctual::Phase;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| ());
+    /// job.wait_stopped();
+    /// assert_eq!(job.info().phase(), Phase::Running); // it had started
+    /// ```
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
     /// How long it was in the queue, from `spawn` until it started or, before that, until now.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let job = pool.job().timeout(Duration::from_millis(5)).spawn_blocking(|| ());
+    /// job.wait_stopped();
+    /// assert!(job.info().queued_for() >= Duration::from_millis(5));
+    /// drop(go);
+    /// ```
     #[must_use]
     pub fn queued_for(&self) -> Duration {
         self.queued_for
     }
 
     /// How long ago it started; zero if it has not.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
+    /// let deaf = pool.job().run_timeout(Duration::from_millis(5)).spawn_blocking(move || receive.recv());
+    /// assert!(deaf.wait().is_err());
+    /// assert!(pool.overdue()[0].ran_for() >= Duration::from_millis(5));
+    /// drop(send);
+    /// ```
     #[must_use]
     pub fn ran_for(&self) -> Duration {
         self.ran_for
     }
 
     /// How long its body has gone on after its handle resolved without it; `None` if it has not.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
+    /// let deaf = pool.job().run_timeout(Duration::from_millis(5)).spawn_blocking(move || receive.recv());
+    /// assert!(deaf.wait().is_err());
+    /// assert!(pool.overdue()[0].overdue_by().is_some());
+    /// drop(send);
+    /// ```
     #[must_use]
     pub fn overdue_by(&self) -> Option<Duration> {
         self.overdue_by
     }
 
     /// The name of the thread it runs on, where the pool was asked.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (send, receive) = std::sync::mpsc::channel::<()>();
+    /// let deaf = pool.job().run_timeout(Duration::from_millis(5)).spawn_blocking(move || receive.recv());
+    /// assert!(deaf.wait().is_err());
+    /// assert_eq!(pool.overdue()[0].thread(), Some("punctual-1"));
+    /// drop(send);
+    /// ```
     #[must_use]
     pub fn thread(&self) -> Option<&str> {
         self.thread.as_deref()

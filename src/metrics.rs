@@ -52,12 +52,29 @@ pub struct Metrics {
 
 impl Metrics {
     /// Jobs that were accepted and have no outcome yet.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let job = pool.spawn_blocking(move || gate.recv());
+    /// assert_eq!(pool.metrics().unresolved(), 1);
+    /// drop(go);
+    /// assert!(job.wait().is_ok());
+    /// assert_eq!(pool.metrics().unresolved(), 0);
+    /// ```
     #[must_use]
     pub fn unresolved(&self) -> u64 {
         self.accepted.saturating_sub(self.resolved())
     }
 
     /// Jobs that were accepted and have an outcome.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// assert!(pool.spawn_blocking(|| 1).wait().is_ok());
+    /// assert!(pool.spawn(|_| "12x".parse::<u32>()).wait().is_err());
+    /// assert_eq!(pool.metrics().resolved(), 2);
+    /// ```
     #[must_use]
     pub fn resolved(&self) -> u64 {
         let stopped = self.cancelled_queued

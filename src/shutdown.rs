@@ -76,6 +76,20 @@ impl Pool {
 ///
 /// # Cancel safety
 /// Dropping it stops the waiting, not the shutdown; the time of `within` is then no longer kept.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let pool = punctual::Pool::new();
+/// let job = pool.spawn_blocking(|| 1);
+/// let end: punctual::Shutdown = pool.drain();
+/// assert!(pool.spawn_blocking(|| 2).await.unwrap_err().is_rejected()); // closed already
+/// assert_eq!(end.await.finished, 1);
+/// # assert_eq!(job.await.unwrap(), 1);
+/// # }
+/// ```
 #[must_use = "the pool closes, but nobody waits for its end"]
 pub struct Shutdown {
     core: Arc<Core>,
@@ -143,6 +157,12 @@ impl Shutdown {
     /// In a job of this pool, the job itself and others that wait like it are not waited for, nor
     /// are threads. All else is: give it a time if the pool may have no thread left for what is
     /// queued.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().threads(2..=2).build().unwrap();
+    /// let report = pool.drain().wait();
+    /// assert_eq!((report.finished, pool.metrics().threads), (0, 0));
+    /// ```
     pub fn wait(mut self) -> ShutdownReport {
         let core = Arc::clone(&self.core);
         let _inside = Waiting::enter(&core);

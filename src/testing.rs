@@ -32,6 +32,14 @@ pub struct ManualClock(Arc<Manual>);
 
 impl ManualClock {
     /// A clock that shows the present, and stands still.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = punctual::testing::ManualClock::new();
+    /// let same = clock.clone();
+    /// same.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.now(), same.now());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Manual::new())
@@ -78,6 +86,17 @@ impl fmt::Debug for ManualClock {
 
 impl Builder {
     /// Has the pool count its jobs' times by this clock.
+    ///
+    /// ```
+    /// # use punctual::{Pool, testing::ManualClock};
+    /// # use std::time::Duration;
+    /// let clock = ManualClock::new();
+    /// let pool = Pool::builder().clock(&clock).build().unwrap();
+    /// let hour = Duration::from_secs(3600);
+    /// let job = pool.job().timeout(hour).spawn(|cx| cx.sleep(Duration::MAX));
+    /// clock.advance(hour);
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(Arc::clone(&clock.0));
         self

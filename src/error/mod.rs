@@ -34,6 +34,20 @@ use std::io;
 pub type Checked<T> = Result<T, Stopped>;
 
 /// [`JobError`], under the name of tokio's, for a body that can not fail.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use punctual::JoinError;
+///
+/// async fn answer() -> Result<u32, JoinError> {
+///     punctual::spawn_blocking(|| 6 * 7).await
+/// }
+/// assert_eq!(answer().await.unwrap(), 42);
+/// # }
+/// ```
 pub type JoinError = JobError;
 
 /// Why a job gave no value.
@@ -143,26 +157,64 @@ impl<E> JobError<E> {
     /// Whether the job was stopped by something other than a deadline.
     ///
     /// Also true for a job refused by a pool that is shut down, as with tokio's.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// pool.shutdown().wait();
+    /// assert!(job.wait().unwrap_err().is_cancelled());
+    /// assert!(pool.spawn_blocking(|| ()).wait().unwrap_err().is_cancelled()); // refused
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled(_) | Self::Rejected(Rejection::ShutDown))
     }
 
     /// Whether the job was stopped by a deadline.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// ```
     pub fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut(_))
     }
 
     /// Whether the body panicked.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| -> u32 { panic!("no sum") });
+    /// assert!(job.wait().unwrap_err().is_panic());
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
 
     /// Whether the pool did not take the job.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// pool.drain().wait();
+    /// assert!(pool.spawn_blocking(|| ()).wait().unwrap_err().is_rejected());
+    /// ```
     pub fn is_rejected(&self) -> bool {
         matches!(self, Self::Rejected(_))
     }
 
     /// Where the job was when it ended. [`Phase::Queued`] means that its body was never called.
+    ///
+    /// ```
+    /// # use punctual::Phase;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let late = pool.job().timeout(Duration::ZERO).spawn(|_| "12x".parse::<u32>());
+    /// assert_eq!(late.wait().unwrap_err().phase(), Some(Phase::Queued)); // safe to try again
+    /// let failed = pool.spawn(|_| "12x".parse::<u32>());
+    /// assert_eq!(failed.wait().unwrap_err().phase(), Some(Phase::Running));
+    /// ```
     pub fn phase(&self) -> Option<Phase> {
         match self {
             Self::Failed(_) | Self::Panicked(_) => Some(Phase::Running),
@@ -172,6 +224,14 @@ impl<E> JobError<E> {
     }
 
     /// Which job it was; `None` where the error does not carry it (failed, rejected).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// let id = job.id();
+    /// assert_eq!(job.wait().unwrap_err().id(), Some(id));
+    /// ```
     pub fn id(&self) -> Option<JobId> {
         match self {
             Self::Cancelled(stop) | Self::TimedOut(stop) => Some(stop.id()),
@@ -184,6 +244,14 @@ impl<E> JobError<E> {
     ///
     /// # Panics
     /// If the body did not panic. [`try_into_panic`](Self::try_into_panic) does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let error = pool.spawn_blocking(|| -> u32 { panic!("no sum") }).wait().unwrap_err();
+    /// assert_eq!(error.into_panic().downcast_ref(), Some(&"no sum"));
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn std::any::Any + Send + 'static> {
         match self {
@@ -196,6 +264,18 @@ impl<E> JobError<E> {
     ///
     /// # Errors
     /// If the body did not panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// match job.wait().unwrap_err().try_into_panic() {
+    ///     Ok(payload) => std::panic::resume_unwind(payload),
+    ///     Err(other) => assert!(other.is_timed_out()),
+    /// }
+    /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, Self> {
         match self {
             Self::Panicked(panic) => Ok(panic.into_payload()),

@@ -18,10 +18,10 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let pool = Pool::new();
-/// let job = pool.job().timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
+/// let job = pool.job().run_timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
 /// let Err(JobError::TimedOut(stop)) = job.wait() else { panic!("it sleeps for ever") };
 /// assert_eq!((stop.phase(), stop.cause()), (Phase::Running, Cause::Deadline));
-/// assert!(stop.queued_for() + stop.ran_for() >= Duration::from_millis(5));
+/// assert!(stop.ran_for() >= Duration::from_millis(5));
 /// ```
 pub struct Stop<E = Infallible>(Box<Inner<E>>);
 
@@ -46,54 +46,152 @@ impl<E> Stop<E> {
     }
 
     /// Where the stop caught the job. [`Phase::Queued`] means that its body was never called.
+    ///
+    /// ```
+    /// # use punctual::Phase;
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.phase(), Phase::Queued); // safe to try again
+    /// ```
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.0.phase
     }
 
     /// Who asked for it.
+    ///
+    /// ```
+    /// # use punctual::Cause;
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// pool.shutdown().wait();
+    /// let Err(JobError::Cancelled(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.cause(), Cause::Shutdown);
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.0.cause
     }
 
     /// How long the job was in the queue.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let job = pool.job().timeout(Duration::from_millis(5)).spawn_blocking(|| ());
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert!(stop.queued_for() >= Duration::from_millis(5));
+    /// drop(go);
+    /// ```
     #[must_use]
     pub fn queued_for(&self) -> Duration {
         self.0.queued_for
     }
 
     /// How long the body had run when the job's outcome was decided; zero if it never did.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().run_timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert!(stop.ran_for() >= Duration::from_millis(5));
+    /// ```
     #[must_use]
     pub fn ran_for(&self) -> Duration {
         self.0.ran_for
     }
 
     /// Which job.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// let id = job.id();
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.id(), id);
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.0.identity.id
     }
 
     /// The job's name.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("report").timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.name(), Some("report"));
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.identity.name.as_deref()
     }
 
     /// Where the job was spawned.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let short = pool.job().timeout(Duration::ZERO);
+    /// let (line, job) = (line!(), short.spawn_blocking(|| ()));
+    /// let Err(JobError::TimedOut(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.location().line(), line);
+    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.identity.location
     }
 
     /// The error that the body returned after it was asked to stop, if it came to that.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| {
+    ///     cx.sleep(Duration::MAX).map_err(|_| "rolled back")
+    /// });
+    /// # while job.info().phase() == punctual::Phase::Queued { std::thread::yield_now(); }
+    /// job.cancel(); // it runs by now
+    /// let Err(JobError::Cancelled(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.error(), Some(&"rolled back"));
+    /// ```
     #[must_use]
     pub fn error(&self) -> Option<&E> {
         self.0.error.as_ref()
     }
 
     /// The error that the body returned after it was asked to stop, if it came to that.
+    ///
+    /// ```
+    /// # use punctual::JobError;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| {
+    ///     cx.sleep(Duration::MAX).map_err(|_| "rolled back")
+    /// });
+    /// # while job.info().phase() == punctual::Phase::Queued { std::thread::yield_now(); }
+    /// job.cancel(); // it runs by now
+    /// let Err(JobError::Cancelled(stop)) = job.wait() else { unreachable!() };
+    /// assert_eq!(stop.into_error(), Some("rolled back"));
+    /// ```
     #[must_use]
     pub fn into_error(self) -> Option<E> {
         self.0.error
@@ -162,12 +260,32 @@ pub struct Stopped {
 
 impl Stopped {
     /// Who asked for it.
+    ///
+    /// ```
+    /// # use punctual::{Cause, Checked};
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| -> Checked<_> {
+    ///     cx.token().cancel();
+    ///     Ok(cx.check().unwrap_err().cause())
+    /// });
+    /// assert_eq!(job.wait().unwrap(), Cause::Token);
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
     /// Which job was asked.
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| -> Checked<_> {
+    ///     cx.token().cancel();
+    ///     Ok(cx.check().unwrap_err().id() == cx.id())
+    /// });
+    /// assert!(job.wait().unwrap());
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.id

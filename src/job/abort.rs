@@ -16,6 +16,22 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 /// If it is polled again after it gave the outcome.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use std::time::Duration;
+/// # let pool = punctual::Pool::new();
+/// let job = pool.spawn(|cx| cx.sleep(Duration::MAX)).cancel_on_drop();
+/// let stopper = job.abort_handle();
+/// let short = tokio::time::timeout(Duration::from_millis(5), job);
+/// assert!(short.await.is_err()); // and the job was dropped
+/// # while !stopper.is_finished() { std::thread::yield_now(); }
+/// assert!(stopper.is_finished());
+/// # }
+/// ```
 #[must_use = "dropping it stops the job"]
 pub struct CancelOnDrop<T, E = Infallible> {
     handle: JobHandle<T, E>,
@@ -27,12 +43,30 @@ impl<T, E> CancelOnDrop<T, E> {
     }
 
     /// A handle that can stop the job, and nothing else.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX)).cancel_on_drop();
+    /// job.abort_handle().cancel();
+    /// assert!(job.await.unwrap_err().is_cancelled());
+    /// # }
+    /// ```
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
         self.handle.abort_handle()
     }
 
     /// The job's number.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| ());
+    /// let id = job.id();
+    /// assert_eq!(job.cancel_on_drop().id(), id);
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.handle.id()
@@ -81,22 +115,54 @@ impl AbortHandle {
     }
 
     /// Asks the job to stop, as [`JobHandle::cancel`] does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// let stopper = job.abort_handle();
+    /// assert!(stopper.cancel().is_some());
+    /// assert!(job.wait().unwrap_err().is_cancelled());
+    /// assert_eq!(stopper.cancel(), None); // too late
+    /// ```
     pub fn cancel(&self) -> Option<Phase> {
         self.task.stop(Cause::Caller)
     }
 
     /// [`cancel`](Self::cancel), under the name of tokio's.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| cx.sleep(Duration::MAX));
+    /// job.abort_handle().abort();
+    /// assert!(job.wait().unwrap_err().is_cancelled());
+    /// ```
     pub fn abort(&self) {
         self.cancel();
     }
 
     /// Whether the outcome is there.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| ());
+    /// let stopper = job.abort_handle();
+    /// job.wait().unwrap();
+    /// assert!(stopper.is_finished());
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task.head.state.is_ready()
     }
 
     /// The job's number.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn_blocking(|| ());
+    /// assert_eq!(job.abort_handle().id(), job.id());
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.task.head.id

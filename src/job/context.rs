@@ -298,6 +298,21 @@ impl Bed {
 
 /// Keeps a function in place that is called when the job is stopped; see
 /// [`on_stop`](JobContext::on_stop).
+///
+/// # Examples
+///
+/// ```
+/// # use punctual::Checked;
+/// # let pool = punctual::Pool::new();
+/// let job = pool.spawn(|cx| -> Checked<_> {
+///     let (send, told) = std::sync::mpsc::channel();
+///     let guard = cx.on_stop(move |cause| send.send(cause).unwrap());
+///     drop(guard);
+///     cx.token().cancel();
+///     Ok(told.recv().is_err()) // nothing was told
+/// });
+/// assert!(job.wait().unwrap());
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard takes the function back at once"]
 pub struct StopGuard {

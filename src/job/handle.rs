@@ -17,6 +17,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// [`JobHandle`], under the name of tokio's, for a body that can not fail.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use punctual::JoinHandle;
+///
+/// let job: JoinHandle<u32> = punctual::spawn_blocking(|| 6 * 7);
+/// assert_eq!(job.await.unwrap(), 42);
+/// # }
+/// ```
 pub type JoinHandle<T> = JobHandle<T>;
 
 /// A job that was spawned: the future of its outcome, and the means to stop it.
@@ -117,12 +129,26 @@ impl<T, E> JobHandle<T, E> {
     }
 
     /// The job's number.
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| -> Checked<_> { Ok(cx.id()) });
+    /// let id = job.id();
+    /// assert_eq!(job.wait().unwrap(), id);
+    /// ```
     #[must_use]
     pub fn id(&self) -> JobId {
         self.cell.head().id
     }
 
     /// What is known of the job now.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("report").spawn_blocking(|| ());
+    /// assert!(job.info().to_string().starts_with("job `report` "));
+    /// ```
     #[must_use]
     pub fn info(&self) -> JobInfo {
         self.cell.head().info()
@@ -286,6 +312,19 @@ impl<T, E> fmt::Debug for JobHandle<T, E> {
 }
 
 /// The future of [`JobHandle::stopped`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let pool = punctual::Pool::new();
+/// let job = pool.spawn_blocking(|| ());
+/// let ended: punctual::Ended<'_> = job.stopped();
+/// ended.await;
+/// assert!(job.is_finished());
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Ended<'a> {
     head: &'a Head,

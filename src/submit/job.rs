@@ -1,9 +1,9 @@
-//! The settings of one job, and the ways to spawn it.
+//! The settings of one job.
 
 use crate::deadline::Deadline;
 use crate::job::ambient::Ambient;
 use crate::job::{Body, Head, JobContext, JobHandle, Owner, Settings, Task, new_job};
-use crate::pool::{Core, Permit, Pool};
+use crate::pool::Core;
 use crate::priority::Priority;
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -13,115 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-
-impl Pool {
-    /// Spawns a body that is given its [context](JobContext) and may fail.
-    ///
-    /// If the pool does not take the job, the handle says so: [`JobError::Rejected`](crate::JobError::Rejected). Never blocks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = punctual::Pool::new();
-    /// let job = pool.spawn(|cx| {
-    ///     cx.check()?;
-    ///     std::fs::read_to_string("/proc/self/comm")
-    /// });
-    /// # drop(job);
-    /// ```
-    #[track_caller]
-    pub fn spawn<F, T, E>(&self, body: F) -> JobHandle<T, E>
-    where
-        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.job().spawn(body)
-    }
-
-    /// Spawns a plain closure: `tokio::task::spawn_blocking`, on this pool.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = punctual::Pool::new();
-    /// assert_eq!(pool.spawn_blocking(|| 6 * 7).wait().unwrap(), 42);
-    /// ```
-    #[track_caller]
-    pub fn spawn_blocking<F, T>(&self, body: F) -> JobHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.job().spawn_blocking(body)
-    }
-
-    /// Settings for a job on this pool.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let pool = punctual::Pool::new();
-    /// let job = pool.job().name("answer").timeout(Duration::from_secs(1)).spawn_blocking(|| 42);
-    /// assert_eq!(job.wait().unwrap(), 42);
-    /// ```
-    pub fn job(&self) -> Job {
-        Job::new(Arc::clone(self.core()))
-    }
-}
-
-impl Permit {
-    /// Spawns a body in the reserved place; see [`Pool::spawn`].
-    #[track_caller]
-    pub fn spawn<F, T, E>(self, body: F) -> JobHandle<T, E>
-    where
-        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.job().spawn(body)
-    }
-
-    /// Spawns a plain closure in the reserved place; see [`Pool::spawn_blocking`].
-    #[track_caller]
-    pub fn spawn_blocking<F, T>(self, body: F) -> JobHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.job().spawn_blocking(body)
-    }
-
-    /// Settings for a job in the reserved place.
-    pub fn job(self) -> Job {
-        let Self { core, place } = self;
-        Job { place, ..Job::new(core) }
-    }
-}
-
-impl JobContext {
-    /// Settings for a child of this job, on the same pool.
-    ///
-    /// A child's deadline is at most its parent's, and it is stopped when its parent is. Its own
-    /// stop does not stop the parent. It may outlive the parent's ordinary end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = punctual::Pool::new();
-    /// let parent = pool.spawn(|cx| cx.job().spawn_blocking(|| 1).wait());
-    /// assert_eq!(parent.wait().unwrap(), 1);
-    /// ```
-    pub fn job(&self) -> Job {
-        let owner: Arc<dyn Owner> = Arc::clone(&self.task().head.owner);
-        match owner.as_any().downcast::<Core>() {
-            Ok(core) => Job { parent: Some(Arc::clone(self.task())), ..Job::new(core) },
-            Err(_) => unreachable!("every job's owner is the core of a pool"),
-        }
-    }
-}
 
 /// The settings of one job. Nothing happens until it is spawned.
 ///
@@ -157,7 +48,7 @@ pub struct Job {
 }
 
 impl Job {
-    fn new(core: Arc<Core>) -> Self {
+    pub(super) fn new(core: Arc<Core>) -> Self {
         Self {
             core,
             place: None,
@@ -173,37 +64,107 @@ impl Job {
         }
     }
 
+    /// The place in the queue that was reserved for it, if one was.
+    pub(super) fn in_place(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// The job whose body spawns it.
+    pub(super) fn child_of(mut self, parent: &Task) -> Self {
+        self.parent = Some(Arc::clone(parent));
+        self
+    }
+
     /// A name for errors, reports and metrics.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("report").timeout(Duration::ZERO).spawn_blocking(|| ());
+    /// assert!(job.wait().unwrap_err().to_string().starts_with("job `report` "));
+    /// ```
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Its class in the queue.
+    ///
+    /// ```
+    /// # use punctual::Priority;
+    /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let (done, order) = std::sync::mpsc::channel();
+    /// for class in [Priority::Low, Priority::Normal, Priority::High] {
+    ///     let done = done.clone();
+    ///     pool.job().priority(class).spawn_blocking(move || done.send(class));
+    /// }
+    /// drop((go, done));
+    /// assert!(order.iter().eq([Priority::High, Priority::Normal, Priority::Low]));
+    /// ```
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
     /// Its whole life, from the call of `spawn`. Zero lets it never start.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// ```
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = Some(time);
         self
     }
 
     /// By when it must have ended. With a timeout too, the earlier one counts.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # let pool = punctual::Pool::new();
+    /// let by = Instant::now() + Duration::from_millis(5);
+    /// let job = pool.job().deadline(by).spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// assert!(Instant::now() >= by);
+    /// ```
     pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
         self.deadline = Some(deadline.into());
         self
     }
 
     /// How long it may wait, from the call of `spawn`. Once it has started, this is past.
+    ///
+    /// ```
+    /// # use punctual::Phase;
+    /// # use std::time::Duration;
+    /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let job = pool.job().queue_timeout(Duration::from_millis(5)).spawn_blocking(|| ());
+    /// assert_eq!(job.wait().unwrap_err().phase(), Some(Phase::Queued));
+    /// drop(go);
+    /// ```
     pub fn queue_timeout(mut self, time: Duration) -> Self {
         self.queue_timeout = Some(time);
         self
     }
 
     /// How long it may run, from its start.
+    ///
+    /// ```
+    /// # use punctual::Phase;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().run_timeout(Duration::from_millis(5)).spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert_eq!(job.wait().unwrap_err().phase(), Some(Phase::Running));
+    /// ```
     pub fn run_timeout(mut self, time: Duration) -> Self {
         self.run_timeout = Some(time);
         self
@@ -214,6 +175,18 @@ impl Job {
     /// After a deadline, the handle resolves at the latest this much later; without a grace time,
     /// at the deadline. After another stop, it resolves at the latest this much later; without a
     /// grace time, when the body returns or at its deadline.
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let patient = pool.job().run_timeout(Duration::from_millis(5)).grace(Duration::from_secs(10));
+    /// let job = patient.spawn(|cx| -> Checked<_> {
+    ///     cx.sleep(Duration::MAX).ok(); // until its time is up
+    ///     Ok("what there is so far")
+    /// });
+    /// assert_eq!(job.wait().unwrap(), "what there is so far");
+    /// ```
     pub fn grace(mut self, time: Duration) -> Self {
         self.grace = Some(time);
         self
@@ -221,6 +194,17 @@ impl Job {
 
     /// A token that stops the job when it is cancelled. Many jobs may share one; a job that has
     /// ended leaves nothing in it.
+    ///
+    /// ```
+    /// # use tokio_util::sync::CancellationToken;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let token = CancellationToken::new();
+    /// let spawn = |_| pool.job().token(&token).spawn(|cx| cx.sleep(Duration::MAX));
+    /// let jobs: Vec<_> = (0..3).map(spawn).collect();
+    /// token.cancel();
+    /// assert!(jobs.into_iter().all(|job| job.wait().unwrap_err().is_cancelled()));
+    /// ```
     pub fn token(mut self, token: &CancellationToken) -> Self {
         self.token = Some(token.clone());
         self
@@ -241,19 +225,25 @@ impl Job {
     /// let (go, gate) = mpsc::channel::<()>();
     /// let job = pool
     ///     .job()
-    ///     .timeout(Duration::from_millis(5))
+    ///     .run_timeout(Duration::from_millis(5))
     ///     .on_late(move |value: u32| late.send(value).unwrap())
     ///     .spawn_blocking(move || gate.recv().map_or(7, |()| 7));
-    /// assert!(job.wait().is_err());
-    /// go.send(()).ok();
-    /// # drop(go);
-    /// # let _ = values.recv_timeout(Duration::from_secs(10));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// drop(go);
+    /// assert_eq!(values.recv().unwrap(), 7);
     /// ```
     pub fn on_late<T>(self, hook: impl FnOnce(T) + Send + 'static) -> LateJob<T> {
         LateJob { job: self, on_late: Some(Box::new(hook)) }
     }
 
-    /// Spawns a body that is given its [context](JobContext) and may fail; see [`Pool::spawn`].
+    /// Spawns a body that is given its [context](JobContext) and may fail; see
+    /// [`Pool::spawn`](crate::Pool::spawn).
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("parse").spawn(|_| "42".parse::<u32>());
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
     #[track_caller]
     pub fn spawn<F, T, E>(self, body: F) -> JobHandle<T, E>
     where
@@ -264,7 +254,13 @@ impl Job {
         LateJob { job: self, on_late: None }.spawn(body)
     }
 
-    /// Spawns a plain closure; see [`Pool::spawn_blocking`].
+    /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let job = pool.job().name("answer").spawn_blocking(|| 6 * 7);
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, T>(self, body: F) -> JobHandle<T>
     where
@@ -319,6 +315,15 @@ impl fmt::Debug for Job {
 }
 
 /// The settings of a job with a function for a late value; see [`Job::on_late`].
+///
+/// # Examples
+///
+/// ```
+/// # use punctual::LateJob;
+/// # let pool = punctual::Pool::new();
+/// let settings: LateJob<u32> = pool.job().on_late(|value| println!("{value}, too late"));
+/// assert_eq!(settings.spawn_blocking(|| 7).wait().unwrap(), 7); // in time: nothing is printed
+/// ```
 #[must_use = "settings do nothing until a body is spawned with them"]
 pub struct LateJob<T> {
     job: Job,
@@ -326,7 +331,22 @@ pub struct LateJob<T> {
 }
 
 impl<T: Send + 'static> LateJob<T> {
-    /// Spawns a body that is given its [context](JobContext) and may fail; see [`Pool::spawn`].
+    /// Spawns a body that is given its [context](JobContext) and may fail; see
+    /// [`Pool::spawn`](crate::Pool::spawn).
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (late, values) = std::sync::mpsc::channel();
+    /// let short = pool.job().run_timeout(Duration::from_millis(5));
+    /// let job = short.on_late(move |value| late.send(value).unwrap()).spawn(|cx| -> Checked<_> {
+    ///     cx.sleep(Duration::MAX).ok();
+    ///     Ok(7)
+    /// });
+    /// let value = job.wait().ok().or_else(|| values.recv().ok());
+    /// assert_eq!(value, Some(7)); // in time or late
+    /// ```
     #[track_caller]
     pub fn spawn<F, E>(self, body: F) -> JobHandle<T, E>
     where
@@ -345,7 +365,20 @@ impl<T: Send + 'static> LateJob<T> {
         handle
     }
 
-    /// Spawns a plain closure; see [`Pool::spawn_blocking`].
+    /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (late, values) = std::sync::mpsc::channel();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let short = pool.job().run_timeout(Duration::from_millis(5));
+    /// let job = short.on_late(move |value| late.send(value).unwrap());
+    /// let job = job.spawn_blocking(move || gate.recv().is_err());
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// drop(go); // only now it goes on
+    /// assert!(values.recv().unwrap());
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F>(self, body: F) -> JobHandle<T>
     where

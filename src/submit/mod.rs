@@ -1,0 +1,141 @@
+//! The ways to spawn a job: on a pool, in a reserved place, as the child of another job.
+
+mod job;
+
+pub use job::{Job, LateJob};
+
+use crate::job::{JobContext, JobHandle, Owner};
+use crate::pool::{Core, Permit, Pool};
+use std::sync::Arc;
+
+impl Pool {
+    /// Spawns a body that is given its [context](JobContext) and may fail.
+    ///
+    /// If the pool does not take the job, the handle says so:
+    /// [`JobError::Rejected`](crate::JobError::Rejected). Never blocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// let job = pool.spawn(|cx| {
+    ///     cx.check()?;
+    ///     std::fs::read_to_string("Cargo.toml")
+    /// });
+    /// assert!(job.wait().unwrap().contains("[package]"));
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T, E>(&self, body: F) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().spawn(body)
+    }
+
+    /// Spawns a plain closure: `tokio::task::spawn_blocking`, on this pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// assert_eq!(pool.spawn_blocking(|| 6 * 7).wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, body: F) -> JobHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().spawn_blocking(body)
+    }
+
+    /// Settings for a job on this pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = punctual::Pool::new();
+    /// let job = pool.job().name("answer").timeout(Duration::from_secs(1)).spawn_blocking(|| 42);
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    pub fn job(&self) -> Job {
+        Job::new(Arc::clone(self.core()))
+    }
+}
+
+impl Permit {
+    /// Spawns a body in the reserved place; see [`Pool::spawn`].
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let permit = pool.try_reserve().unwrap();
+    /// let job = permit.spawn(|_| "42".parse::<u32>());
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T, E>(self, body: F) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().spawn(body)
+    }
+
+    /// Spawns a plain closure in the reserved place; see [`Pool::spawn_blocking`].
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let permit = pool.try_reserve().unwrap();
+    /// assert!(pool.spawn_blocking(|| 1).wait().is_err()); // no place is left
+    /// assert_eq!(permit.spawn_blocking(|| 2).wait().unwrap(), 2);
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(self, body: F) -> JobHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().spawn_blocking(body)
+    }
+
+    /// Settings for a job in the reserved place.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let permit = pool.try_reserve().unwrap();
+    /// let job = permit.job().name("kept").spawn_blocking(|| 1);
+    /// assert_eq!(job.info().name(), Some("kept"));
+    /// assert_eq!(job.wait().unwrap(), 1);
+    /// ```
+    pub fn job(self) -> Job {
+        let Self { core, place } = self;
+        Job::new(core).in_place(place)
+    }
+}
+
+impl JobContext {
+    /// Settings for a child of this job, on the same pool.
+    ///
+    /// A child's deadline is at most its parent's, and it is stopped when its parent is. Its own
+    /// stop does not stop the parent. It may outlive the parent's ordinary end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// let parent = pool.spawn(|cx| cx.job().spawn_blocking(|| 1).wait());
+    /// assert_eq!(parent.wait().unwrap(), 1);
+    /// ```
+    pub fn job(&self) -> Job {
+        let owner: Arc<dyn Owner> = Arc::clone(&self.task().head.owner);
+        match owner.as_any().downcast::<Core>() {
+            Ok(core) => Job::new(core).child_of(self.task()),
+            Err(_) => unreachable!("every job's owner is the core of a pool"),
+        }
+    }
+}
