@@ -339,26 +339,29 @@ mod models {
         impatient: bool,
         /// Whether the system gives no more threads.
         exhausted: bool,
+        /// Whether new workers have user code to run before they search.
+        hooked: bool,
     }
 
     impl Pool {
         fn new(max: usize, impatient: bool, exhausted: bool) -> Arc<Self> {
-            Self::of(max, impatient, exhausted, 0)
+            Arc::new(Self::of(max, impatient, exhausted))
         }
 
-        fn of(max: usize, impatient: bool, exhausted: bool, to_meet: u32) -> Arc<Self> {
-            Arc::new(Self {
+        fn of(max: usize, impatient: bool, exhausted: bool) -> Self {
+            Self {
                 idle: Idle::new(0, max),
                 queue: Mutex::new(Vec::new()),
                 moved: Condvar::new(),
                 done: Mutex::new(0),
-                to_meet,
+                to_meet: 0,
                 met: Condvar::new(),
                 called: (Mutex::new([false; 3]), Condvar::new()),
                 threads: Mutex::new(Vec::new()),
                 impatient,
                 exhausted,
-            })
+                hooked: false,
+            }
         }
 
         fn submit(self: &Arc<Self>) {
@@ -459,7 +462,10 @@ mod models {
         }
 
         fn work(self: &Arc<Self>, me: usize) {
-            let mut searching = true;
+            let mut searching = !self.hooked;
+            if self.hooked && self.idle.pause() {
+                self.wake();
+            }
             loop {
                 searching = self.take_all(searching) || self.idle.search();
                 searching = self.take_all(searching);
@@ -550,10 +556,22 @@ mod models {
     #[test]
     fn two_workers_and_two_jobs_that_wait_for_each_other() {
         check(|| {
-            let pool = Pool::of(2, false, false, 2);
+            let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(2, false, false) });
             pool.submit();
             pool.submit();
             pool.finish(2);
+        });
+    }
+
+    /// A new worker that is in its start hook against submissions that would count on it.
+    #[test]
+    fn workers_with_a_start_hook() {
+        check(|| {
+            let pool = Arc::new(Pool { hooked: true, ..Pool::of(2, false, false) });
+            pool.submit();
+            pool.submit();
+            pool.submit();
+            pool.finish(3);
         });
     }
 
