@@ -1,0 +1,289 @@
+//! Models of the idle protocol: every interleaving that matters, by loom.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg punctual_loom" cargo test --release --lib models
+//! ```
+
+use super::*;
+use crate::sync::{Condvar, Mutex};
+use loom::thread;
+use std::sync::Arc;
+
+/// A pool reduced to this protocol: jobs are numbers, running one is counting it.
+struct Pool {
+    idle: Idle<usize>,
+    queue: Mutex<Vec<u32>>,
+    /// Notified when the queue, or what it counts, has changed.
+    moved: Condvar,
+    done: Mutex<u32>,
+    /// How many jobs must run at once for any to end.
+    to_meet: u32,
+    met: Condvar,
+    /// Which workers were called, by number.
+    called: (Mutex<[bool; 3]>, Condvar),
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Whether parked workers time out at once.
+    impatient: bool,
+    /// Whether the system gives no more threads.
+    exhausted: bool,
+    /// Whether new workers have user code to run before they search.
+    hooked: bool,
+}
+
+impl Pool {
+    fn new(max: usize, impatient: bool, exhausted: bool) -> Arc<Self> {
+        Arc::new(Self::of(max, impatient, exhausted))
+    }
+
+    fn of(max: usize, impatient: bool, exhausted: bool) -> Self {
+        Self {
+            idle: Idle::new(0, max),
+            queue: Mutex::new(Vec::new()),
+            moved: Condvar::new(),
+            done: Mutex::new(0),
+            to_meet: 0,
+            met: Condvar::new(),
+            called: (Mutex::new([false; 3]), Condvar::new()),
+            threads: Mutex::new(Vec::new()),
+            impatient,
+            exhausted,
+            hooked: false,
+        }
+    }
+
+    fn submit(self: &Arc<Self>) {
+        let wake = self.idle.announce();
+        self.queue.lock().push(1);
+        self.moved.notify_all();
+        if wake {
+            self.wake();
+        }
+    }
+
+    /// Pops an entry. The pool's own searchers yield until an announced entry is pushed; two
+    /// that do so are more than loom can follow, so here they wait.
+    fn pop(&self) -> bool {
+        let mut queue = self.queue.lock();
+        while queue.is_empty() && self.idle.counts().queued() > 0 {
+            queue = self.moved.wait(queue);
+        }
+        queue.pop().is_some()
+    }
+
+    fn wake(self: &Arc<Self>) {
+        match self.idle.wake() {
+            Wake::Parked(worker) => self.call(worker),
+            Wake::New if self.exhausted => self.not_started(),
+            Wake::New => self.start(),
+            Wake::Nobody => {}
+        }
+    }
+
+    fn not_started(self: &Arc<Self>) {
+        match self.idle.not_started() {
+            NotStarted::Uncounted => {}
+            NotStarted::Unpark(worker) => self.call(worker),
+            NotStarted::Alone => loop {
+                self.take_all(false);
+                if self.idle.leave_alone() {
+                    break;
+                }
+            },
+        }
+    }
+
+    fn start(self: &Arc<Self>) {
+        let mut threads = self.threads.lock();
+        let (me, pool) = (threads.len(), Arc::clone(self));
+        threads.push(thread::spawn(move || pool.work(me)));
+    }
+
+    fn call(&self, worker: usize) {
+        self.called.0.lock()[worker] = true;
+        self.called.1.notify_all();
+    }
+
+    /// `false` if it timed out.
+    fn park(&self, me: usize) -> bool {
+        let mut called = self.called.0.lock();
+        while !called[me] {
+            if self.impatient {
+                return false;
+            }
+            called = self.called.1.wait(called);
+        }
+        called[me] = false;
+        true
+    }
+
+    fn await_call(&self, me: usize) {
+        let mut called = self.called.0.lock();
+        while !called[me] {
+            called = self.called.1.wait(called);
+        }
+        called[me] = false;
+    }
+
+    fn take_all(self: &Arc<Self>, mut searching: bool) -> bool {
+        while self.pop() {
+            let wake = self.idle.took(searching);
+            drop(self.queue.lock()); // who looks at `queued` now sees it, or waits and is notified
+            self.moved.notify_all();
+            if wake {
+                self.wake();
+            }
+            searching = false;
+            self.run();
+        }
+        searching
+    }
+
+    /// A job: it blocks its worker until as many have come to run as are to meet.
+    fn run(&self) {
+        let mut done = self.done.lock();
+        *done += 1;
+        self.met.notify_all();
+        while *done < self.to_meet {
+            done = self.met.wait(done);
+        }
+    }
+
+    fn work(self: &Arc<Self>, me: usize) {
+        let mut searching = !self.hooked;
+        if self.hooked && self.idle.pause() {
+            self.wake();
+        }
+        loop {
+            searching = self.take_all(searching) || self.idle.search();
+            searching = self.take_all(searching);
+            match self.idle.rest(&me, searching) {
+                Rest::Search => searching = true,
+                Rest::Leave => return,
+                Rest::Stay => unreachable!("nobody timed out"),
+                Rest::Park if self.park(me) => searching = true,
+                Rest::Park => match self.idle.timed_out(&me) {
+                    Rest::Search => searching = true,
+                    Rest::Leave => return,
+                    Rest::Park | Rest::Stay => {
+                        self.await_call(me);
+                        searching = true;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Ends the pool, and checks that all that was submitted was done by its own workers.
+    fn finish(&self, jobs: u32) {
+        for worker in self.idle.retire() {
+            self.call(worker);
+        }
+        loop {
+            let threads = std::mem::take(&mut *self.threads.lock());
+            if threads.is_empty() {
+                break;
+            }
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
+        }
+        assert_eq!(*self.done.lock(), jobs);
+        let counts = self.idle.counts();
+        assert_eq!(
+            (counts.queued(), counts.searching(), counts.idle(), counts.total()),
+            (0, 0, 0, 0)
+        );
+    }
+}
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(model);
+}
+
+/// tokio #525: the last look at the queue against parking.
+#[test]
+fn a_worker_that_parks_against_a_submission() {
+    check(|| {
+        let pool = Pool::new(1, false, false);
+        pool.submit();
+        pool.submit();
+        pool.finish(2);
+    });
+}
+
+/// tokio #8056: two quick submissions and one that is woken, at the cap of threads.
+#[test]
+fn two_submitters_at_the_cap() {
+    check(|| {
+        let pool = Pool::new(1, false, false);
+        pool.submit();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.submit())
+        };
+        pool.submit();
+        other.join().expect("no panic");
+        pool.finish(3);
+    });
+}
+
+#[test]
+fn two_workers_and_two_jobs() {
+    check(|| {
+        let pool = Pool::new(2, false, false);
+        pool.submit();
+        pool.submit();
+        pool.finish(2);
+    });
+}
+
+/// A searcher that finds a job hands over: the next may block for as long as that one.
+#[test]
+fn two_workers_and_two_jobs_that_wait_for_each_other() {
+    check(|| {
+        let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(2, false, false) });
+        pool.submit();
+        pool.submit();
+        pool.finish(2);
+    });
+}
+
+/// A new worker that is in its start hook against submissions that would count on it.
+#[test]
+fn workers_with_a_start_hook() {
+    check(|| {
+        let pool = Arc::new(Pool { hooked: true, ..Pool::of(2, false, false) });
+        pool.submit();
+        pool.submit();
+        pool.submit();
+        pool.finish(3);
+    });
+}
+
+/// tokio #1560: a worker whose keep-alive time is over against a submission that counts on it.
+#[test]
+fn a_worker_that_leaves_against_a_submission() {
+    check(|| {
+        let pool = Pool::new(1, true, false);
+        pool.submit();
+        pool.submit();
+        pool.finish(2);
+    });
+}
+
+/// tokio #8406: threads that fail to start, with another submission under way.
+#[test]
+fn a_thread_that_fails_to_start_against_a_submission() {
+    check(|| {
+        let pool = Pool::new(2, false, true);
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.submit())
+        };
+        pool.submit();
+        other.join().expect("no panic");
+        pool.finish(2);
+    });
+}
