@@ -138,7 +138,8 @@ impl State {
     /// Decides that the handle resolves without waiting any longer for the running body.
     #[must_use]
     pub(crate) fn give_up(&self) -> bool {
-        let stopped = |bits| bits & RUNNING != 0 && bits & CAUSE != 0 && bits & DECIDED == 0;
+        // One with a cause that is not decided is running: in the queue, the stop decides it.
+        let stopped = |bits| bits & CAUSE != 0 && bits & DECIDED == 0;
         self.set_if(DECIDED | GIVEN_UP, stopped).is_ok()
     }
 
@@ -216,7 +217,8 @@ impl State {
     /// How the job ended, if it was decided without its body.
     pub(crate) fn early_end(&self) -> Option<Early> {
         let bits = self.load();
-        let early = bits & DECIDED != 0 && (bits & RUNNING == 0 || bits & GIVEN_UP != 0);
+        // One that waits was neither refused nor stopped: that decides it.
+        let early = bits & RUNNING == 0 || bits & GIVEN_UP != 0;
         let refused = decode(&REJECTIONS, (bits & REFUSED) >> REFUSED_SHIFT).map(Early::Refused);
         refused.or_else(|| cause_in(bits).map(Early::Stopped)).filter(|_| early)
     }
@@ -275,3 +277,6 @@ fn decode<V: Copy>(list: &[V], code: u32) -> Option<V> {
 
 #[cfg(all(test, punctual_loom))]
 mod models;
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;
