@@ -317,3 +317,6 @@ impl<W: Clone + PartialEq> Idle<W> {
 
 #[cfg(all(test, punctual_loom))]
 mod models;
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;
