@@ -51,6 +51,8 @@ pub(crate) struct Timekeeper<A> {
     deputy: Condvar,
     name: String,
     clock: Clock,
+    /// [`KEEP_ALIVE`], but in tests.
+    keep_alive: Duration,
 }
 
 struct State<A> {
@@ -114,6 +116,11 @@ impl<A: Alarm> Drop for Armed<A> {
 impl<A: Alarm> Timekeeper<A> {
     /// A timekeeper whose threads will have this name; it has none yet.
     pub(crate) fn new(name: String, clock: Clock) -> Arc<Self> {
+        Self::staying(name, clock, KEEP_ALIVE)
+    }
+
+    /// One whose threads stay so long with nothing to watch.
+    fn staying(name: String, clock: Clock, keep_alive: Duration) -> Arc<Self> {
         let state = State {
             alarms: BTreeMap::new(),
             next: 0,
@@ -129,7 +136,8 @@ impl<A: Alarm> Timekeeper<A> {
             closed: false,
         };
         let (watch, deputy) = (Condvar::new(), Condvar::new());
-        let keeper = Arc::new(Self { state: Mutex::new(state), watch, deputy, name, clock });
+        let state = Mutex::new(state);
+        let keeper = Arc::new(Self { state, watch, deputy, name, clock, keep_alive });
         if let Clock::Manual(clock) = &keeper.clock {
             let weak: Weak<Self> = Arc::downgrade(&keeper);
             clock.enlist(weak);
@@ -204,10 +212,14 @@ impl<A: Alarm> Timekeeper<A> {
     fn start_deputy(self: &Arc<Self>) {
         let keeper = Arc::clone(self);
         if self.start(move || keeper.stand_by()).is_err() {
-            let mut state = self.state.lock();
-            state.deputy = Deputy::Absent; // the next ring tries again
-            state.threads -= 1;
+            self.go_without_deputy();
         }
+    }
+
+    fn go_without_deputy(&self) {
+        let mut state = self.state.lock();
+        state.deputy = Deputy::Absent; // the next ring tries again
+        state.threads -= 1;
     }
 
     fn start(&self, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -228,7 +240,7 @@ impl<A: Alarm> Timekeeper<A> {
                     state = self.ring_first(state, number);
                     busy = Instant::now();
                 }
-                None if state.closed || now.duration_since(busy) >= KEEP_ALIVE => {
+                None if state.closed || now.duration_since(busy) >= self.keep_alive => {
                     state.watch = 0;
                     state.threads -= 1;
                     return self.deputy.notify_all(); // it may leave, too
@@ -246,7 +258,7 @@ impl<A: Alarm> Timekeeper<A> {
         mut state: MutexGuard<'a, State<A>>,
         first: Option<Instant>,
     ) -> MutexGuard<'a, State<A>> {
-        let until = first.map_or_else(|| Deadline::after(KEEP_ALIVE), Deadline::at);
+        let until = first.map_or_else(|| Deadline::after(self.keep_alive), Deadline::at);
         state.looks_at = Some(until);
         let mut state = self.watch.wait_until(state, until.instant());
         state.looks_at = None;
@@ -320,7 +332,7 @@ impl<A: Alarm> Timekeeper<A> {
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<A>>) -> MutexGuard<'a, State<A>> {
         state.deputy = Deputy::Asleep;
         state.patience = PATIENCE;
-        let until = Instant::now().checked_add(KEEP_ALIVE);
+        let until = Instant::now().checked_add(self.keep_alive);
         while state.deputy == Deputy::Asleep {
             if state.closed && state.alarms.is_empty()
                 || until.is_some_and(|at| at <= Instant::now())
@@ -370,78 +382,4 @@ impl<A> fmt::Debug for Timekeeper<A> {
 }
 
 #[cfg(all(test, not(punctual_loom)))]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-
-    struct Call(Box<dyn FnOnce() + Send>);
-
-    impl Alarm for Call {
-        fn ring(self) {
-            (self.0)();
-        }
-    }
-
-    fn keeper() -> Arc<Timekeeper<Call>> {
-        Timekeeper::new("timekeeper-test".to_owned(), Clock::System)
-    }
-
-    fn send<T: Send + 'static>(to: &mpsc::Sender<T>, value: T) -> Call {
-        let to = to.clone();
-        Call(Box::new(move || drop(to.send(value))))
-    }
-
-    #[test]
-    fn alarms_ring_in_order_and_never_early() {
-        let (to, rung) = mpsc::channel();
-        let keeper = keeper();
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let _armed = [30, 10, 20].map(|ms| keeper.arm(at(ms), send(&to, ms)).expect("a thread"));
-        for ms in [10, 20, 30] {
-            assert_eq!(rung.recv(), Ok(ms));
-            assert!(Instant::now() >= at(ms));
-        }
-        assert_eq!(keeper.alarms(), 0);
-    }
-
-    #[test]
-    fn a_dropped_alarm_leaves_nothing_and_never_rings() {
-        let (to, rung) = mpsc::channel();
-        let keeper = keeper();
-        let soon = Instant::now() + Duration::from_millis(5);
-        drop(keeper.arm(soon, send(&to, 1)).expect("a thread"));
-        assert_eq!(keeper.alarms(), 0);
-        let _later = keeper.arm(soon, send(&to, 2)).expect("a thread");
-        assert_eq!(rung.recv(), Ok(2));
-    }
-
-    #[test]
-    fn slow_rings_delay_nobody() {
-        let (to, rung) = mpsc::channel();
-        let keeper = keeper();
-        let now = Instant::now();
-        let gates: Vec<_> = (0..5).map(|_| mpsc::channel::<()>()).collect();
-        let (open, closed): (Vec<_>, Vec<_>) = gates.into_iter().unzip();
-        let mut armed = Vec::new();
-        for gate in closed {
-            let stuck = Call(Box::new(move || assert!(gate.recv().is_err())));
-            armed.push(keeper.arm(now, stuck).expect("a thread"));
-        }
-        armed.push(keeper.arm(now, send(&to, ())).expect("a thread"));
-        assert_eq!(rung.recv_timeout(Duration::from_secs(20)), Ok(()));
-        drop(open);
-    }
-
-    #[test]
-    fn a_closed_timekeeper_without_alarms_has_no_threads() {
-        let (to, rung) = mpsc::channel();
-        let keeper = keeper();
-        let _armed = keeper.arm(Instant::now(), send(&to, ())).expect("a thread");
-        assert_eq!(rung.recv(), Ok(()));
-        keeper.close();
-        while keeper.state.lock().threads > 0 {
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;
