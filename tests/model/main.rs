@@ -1,126 +1,148 @@
 //! Random programs, run by a pool and by its specification: they must agree at every step.
 //!
-//! The pool has one worker and a clock that is moved by hand, and its bodies do what they are told,
-//! so a program has one result. A failing one shrinks to the few steps that matter.
+//! The pool's clock is moved by hand, and its bodies do what they are told, so a program has one
+//! result. A failing one shrinks to the few steps that matter, and is printed as the code for
+//! `programs`, where such are kept.
 
+mod both;
+mod program;
+mod programs;
 mod real;
 mod spec;
+mod state;
 
+use both::{Both, aim};
+use program::{Act, Asked, By, FAR, Settings, Step, TOKENS, Time};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use real::Real;
-use spec::{Act, Asked, Pool};
-
-const LIMIT: usize = 4;
-const TOKENS: usize = 2;
-
-/// One step of a program.
-#[derive(Clone, Debug)]
-enum Step {
-    Submit(Asked),
-    Cancel(usize),
-    CancelToken(usize),
-    Advance(u64),
-    Act(Act),
-    DropHandle(usize),
-    Drain,
-    Shutdown,
-}
+use punctual::Priority;
+use state::Pool;
+use std::fmt;
 
 struct Machine;
 
-fn time() -> impl Strategy<Value = Option<u64>> {
-    prop_oneof![3 => Just(None), 2 => (0_u64..12).prop_map(Some)]
+/// A step that is printed on one line.
+#[derive(Clone)]
+struct Line(Step);
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
 }
 
-fn asked(started: Vec<usize>) -> impl Strategy<Value = Asked> {
-    let parent = match started.is_empty() {
-        true => Just(None).boxed(),
-        false => prop::option::weighted(0.4, prop::sample::select(started)).boxed(),
-    };
-    let token = prop::option::weighted(0.3, 0..TOKENS);
-    (time(), time(), time(), time(), token, parent).prop_map(
-        |(timeout, queue, run, grace, token, parent)| Asked {
+fn time() -> impl Strategy<Value = Option<Time>> {
+    prop_oneof![12 => Just(None), 7 => (0..12_i64).prop_map(Some), 1 => Just(Some(FAR))]
+}
+
+fn within() -> impl Strategy<Value = Option<Time>> {
+    prop_oneof![Just(None), (0..8_i64).prop_map(Some)]
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let workers = prop_oneof![6 => Just(1), 1 => Just(2), 1 => Just(3)];
+    let rarely = || prop::option::weighted(0.15, 1..12_i64);
+    let limit = prop::option::weighted(0.7, 1..5_usize);
+    (workers, prop::bool::weighted(0.7), limit, rarely(), rarely()).prop_map(
+        |(workers, ready, limit, timeout, grace)| Settings {
+            workers,
+            ready,
+            limit,
             timeout,
-            queue,
-            run,
             grace,
-            token,
-            parent,
         },
     )
 }
 
+fn asked() -> impl Strategy<Value = Asked> {
+    let deadline = prop::option::weighted(0.2, -2..12_i64);
+    let token = prop::option::weighted(0.25, 0..TOKENS);
+    let priority = prop_oneof![
+        4 => Just(Priority::Normal),
+        1 => Just(Priority::High),
+        1 => Just(Priority::Low),
+    ];
+    let times = (time(), deadline, time(), time(), time());
+    (any::<bool>(), priority, times, token, any::<bool>()).prop_map(
+        |(named, priority, (timeout, deadline, queue, run, grace), token, on_late)| Asked {
+            named,
+            priority,
+            timeout,
+            deadline,
+            queue,
+            run,
+            grace,
+            token,
+            on_late,
+        },
+    )
+}
+
+fn submit() -> impl Strategy<Value = Step> {
+    let by = prop_oneof![
+        8 => Just(By::Pool),
+        1 => Just(By::Permit),
+        2 => (0..4_usize).prop_map(By::Context),
+        2 => (0..3_usize).prop_map(By::Body),
+    ];
+    (by, asked()).prop_map(|(by, asked)| Step::Submit(by, asked))
+}
+
+fn act() -> impl Strategy<Value = Step> {
+    let act = prop_oneof![
+        8 => Just(Act::Return),
+        3 => Just(Act::Fail),
+        3 => Just(Act::Panic),
+        3 => Just(Act::Checkpoint),
+        4 => Just(Act::Check),
+        1 => Just(Act::Token),
+        3 => any::<bool>().prop_map(|panics| Act::Listen { panics }),
+        1 => Just(Act::Unlisten),
+    ];
+    (0..3_usize, act).prop_map(|(job, act)| Step::Act(job, act))
+}
+
 impl ReferenceStateMachine for Machine {
     type State = Pool;
-    type Transition = Step;
+    type Transition = Line;
 
     fn init_state() -> BoxedStrategy<Pool> {
-        Just(Pool::new(LIMIT, TOKENS)).boxed()
+        settings().prop_map(|settings| Pool::new(&settings)).boxed()
     }
 
-    fn transitions(pool: &Pool) -> BoxedStrategy<Step> {
-        let started = (0..pool.jobs.len()).filter(|job| pool.jobs[*job].has_started()).collect();
-        let act = prop_oneof![
-            3 => Just(Act::Return),
-            1 => Just(Act::Fail),
-            1 => Just(Act::Panic),
-            1 => Just(Act::Checkpoint),
-            2 => Just(Act::Check),
-        ];
-        let any = prop_oneof![
-            80 => asked(started).prop_map(Step::Submit),
-            60 => act.prop_map(Step::Act),
-            60 => (0_u64..8).prop_map(Step::Advance),
-            4 => (0..TOKENS).prop_map(Step::CancelToken),
-            2 => Just(Step::Drain),
-            2 => Just(Step::Shutdown),
-        ];
-        if pool.jobs.is_empty() {
-            return any.boxed();
-        }
-        let one = 0..pool.jobs.len();
+    fn transitions(_: &Pool) -> BoxedStrategy<Line> {
+        let job = || 0..12_usize;
         prop_oneof![
-            10 => any,
-            2 => one.clone().prop_map(Step::Cancel),
-            1 => one.prop_map(Step::DropHandle),
+            80 => submit(),
+            80 => act(),
+            60 => (0..8_i64).prop_map(Step::Advance),
+            15 => job().prop_map(Step::Take),
+            15 => job().prop_map(Step::Cancel),
+            8 => job().prop_map(Step::DropHandle),
+            8 => job().prop_map(Step::CancelByDrop),
+            8 => job().prop_map(Step::CancelOwnToken),
+            8 => (0..TOKENS).prop_map(Step::CancelToken),
+            8 => Just(Step::Reserve),
+            4 => Just(Step::DropPermit),
+            4 => within().prop_map(Step::Drain),
+            4 => within().prop_map(Step::Shutdown),
+            3 => Just(Step::DropPool),
         ]
+        .prop_map(Line)
         .boxed()
     }
 
-    fn apply(mut pool: Pool, step: &Step) -> Pool {
-        advance_spec(&mut pool, step);
+    fn preconditions(pool: &Pool, Line(step): &Line) -> bool {
+        aim(pool, step).is_some()
+    }
+
+    fn apply(mut pool: Pool, Line(step): &Line) -> Pool {
+        if let Some(step) = aim(&pool, step) {
+            pool.step(&step);
+            pool.settle(|may| may[0]); // the real pool may choose another
+        }
         pool
     }
-
-    fn preconditions(pool: &Pool, step: &Step) -> bool {
-        match step {
-            Step::Cancel(job) | Step::DropHandle(job) => *job < pool.jobs.len(),
-            Step::Submit(Asked { parent: Some(parent), .. }) => {
-                pool.jobs.get(*parent).is_some_and(spec::Job::has_started)
-            }
-            _ => true,
-        }
-    }
-}
-
-fn advance_spec(pool: &mut Pool, step: &Step) {
-    match step {
-        Step::Submit(asked) => pool.submit(asked),
-        Step::Cancel(job) => drop(pool.cancel(*job)),
-        Step::CancelToken(token) => pool.cancel_token(*token),
-        Step::Advance(time) => pool.advance(*time),
-        Step::Act(act) => drop(pool.act(*act)),
-        Step::DropHandle(_) => {}
-        Step::Drain => pool.drain(),
-        Step::Shutdown => pool.shutdown(),
-    }
-}
-
-/// The real pool, and the specification as it was before the step.
-struct Both {
-    real: Real,
-    spec: Pool,
 }
 
 impl StateMachineTest for Machine {
@@ -128,42 +150,34 @@ impl StateMachineTest for Machine {
     type Reference = Self;
 
     fn init_test(spec: &Pool) -> Both {
-        Both { real: Real::new(LIMIT, TOKENS), spec: spec.clone() }
+        Both::new(&spec.settings)
     }
 
-    fn apply(mut both: Both, after: &Pool, step: Step) -> Both {
-        let before = &mut both.spec;
-        match &step {
-            Step::Submit(asked) => both.real.submit(asked),
-            Step::Cancel(job) => assert_eq!(both.real.cancel(*job), before.cancel(*job)),
-            Step::CancelToken(token) => both.real.cancel_token(*token),
-            Step::Advance(time) => both.real.advance(*time),
-            Step::Act(act) => {
-                if let Some(job) = before.running() {
-                    let said = before.act(*act);
-                    let ends = before.running() != Some(job);
-                    assert_eq!(both.real.act(job, *act, ends), said);
-                }
-            }
-            Step::DropHandle(job) => both.real.drop_handle(*job),
-            Step::Drain => both.real.drain(),
-            Step::Shutdown => both.real.shutdown(),
-        }
-        both.spec = after.clone();
-        both.real.assert_agrees(after);
+    fn apply(mut both: Both, _: &Pool, Line(step): Line) -> Both {
+        both.step(&step);
         both
     }
 
     fn teardown(both: Both, _: Pool) {
-        both.real.finish();
+        both.finish();
+    }
+}
+
+/// `PROPTEST_CASES` says how many programs.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let is_defect = option_env!("PUNCTUAL_IMPATIENT").is_some(); // each try to shrink may hang
+    ProptestConfig {
+        cases: cases.unwrap_or(2_000),
+        max_shrink_iters: if is_defect { 1 } else { 10_000 },
+        max_local_rejects: u32::MAX,
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_pool_does_what_its_specification_does(sequential 1..40 => Machine);

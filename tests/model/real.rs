@@ -1,287 +1,371 @@
-//! A real pool that takes the steps of a program, and what of it can be seen.
+//! A real pool that takes the steps of a program. Its bodies do what they are told.
 
-use crate::spec::{self, Act, Asked, Cause, Outcome};
+use crate::program::{Act, Asked, By, FAR, Outcome, Said, Settings, Step, TOKENS, Time};
 use punctual::testing::ManualClock;
-use punctual::{AbortHandle, JobContext, JobError, JobHandle, Metrics, Phase, Pool, Rejection};
+use punctual::{
+    AbortHandle, Cause, JobContext, JobError, JobHandle, Permit, Phase, Pool, Shutdown,
+    ShutdownReport,
+};
+use std::future::Future;
 use std::panic::resume_unwind;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// After so long a pool counts as hung.
-const PATIENCE: Duration =
+pub(crate) const PATIENCE: Duration =
     Duration::from_secs(if option_env!("PUNCTUAL_IMPATIENT").is_some() { 5 } else { 30 });
 
-type Handle = JobHandle<(), &'static str>;
+pub(crate) type Handle = JobHandle<Value, &'static str>;
 
 pub(crate) struct Real {
-    pool: Pool,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) ends: Vec<End>,
+    /// How many panics the pool was told that nobody saw.
+    pub(crate) unseen: Arc<AtomicUsize>,
+    /// Says which bodies were called.
+    pub(crate) starts: Receiver<(usize, JobContext)>,
+    /// Moment zero.
+    pub(crate) birth: Instant,
+    start: Sender<(usize, JobContext)>,
     clock: ManualClock,
     tokens: Vec<CancellationToken>,
-    jobs: Vec<Job>,
-    starts: Receiver<(usize, JobContext)>,
-    start: Sender<(usize, JobContext)>,
+    pub(crate) permits: Vec<Permit>,
 }
 
-struct Job {
-    handle: Option<Handle>,
-    stopper: AbortHandle,
-    /// What it gave, once it did.
-    outcome: Option<Outcome>,
-    acts: Sender<Act>,
-    said: Receiver<Option<Cause>>,
-    /// Set by the drop of what the body captured.
-    dropped: Arc<AtomicBool>,
-    cx: Option<JobContext>,
+pub(crate) struct Job {
+    pub(crate) handle: Option<Handle>,
+    pub(crate) stopper: AbortHandle,
+    pub(crate) marks: Arc<Marks>,
+    /// Some once it has started.
+    pub(crate) cx: Option<JobContext>,
+    name: Option<String>,
+    orders: Sender<Order>,
+    replies: Receiver<Reply>,
 }
 
-struct Capture(Arc<AtomicBool>);
+/// What a job leaves behind.
+#[derive(Default)]
+pub(crate) struct Marks {
+    pub(crate) captures_dropped: AtomicUsize,
+    pub(crate) values_dropped: AtomicUsize,
+    pub(crate) values_late: AtomicUsize,
+    pub(crate) told: Mutex<Vec<Cause>>,
+}
+
+/// Who waits for the end of the pool, and polls only when woken.
+pub(crate) struct End {
+    pub(crate) report: Option<ShutdownReport>,
+    shutdown: Option<Pin<Box<Shutdown>>>,
+    woken: Arc<Flag>,
+}
+
+enum Order {
+    Act(Act),
+    Spawn(Launch),
+}
+
+enum Reply {
+    GoesOn(Option<Cause>),
+    Spawned(Handle),
+}
+
+type Launch = Box<dyn FnOnce(punctual::Job) -> Handle + Send>;
+
+/// What a body has captured.
+struct Capture(Arc<Marks>);
 
 impl Drop for Capture {
     fn drop(&mut self) {
+        self.0.captures_dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What a body returns.
+pub(crate) struct Value(Arc<Marks>);
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.0.values_dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 impl Real {
-    pub(crate) fn new(limit: usize, tokens: usize) -> Self {
-        let clock = ManualClock::new();
-        let builder = Pool::builder().threads(1..=1).queue_limit(limit).clock(&clock);
-        let pool = builder.on_unseen_panic(|_| ()).build().expect("a thread");
-        let (start, starts) = mpsc::channel();
-        let tokens = (0..tokens).map(|_| CancellationToken::new()).collect();
-        Self { pool, clock, tokens, jobs: Vec::new(), starts, start }
-    }
-
-    pub(crate) fn submit(&mut self, asked: &Asked) {
-        let parent = asked.parent.map(|parent| &self.jobs[parent]);
-        let mut job = match parent {
-            Some(parent) => parent.cx.as_ref().expect("it has started").job(),
-            None => self.pool.job(),
-        };
-        if let Some(time) = asked.timeout {
-            job = job.timeout(ms(time));
-        }
-        if let Some(time) = asked.queue {
-            job = job.queue_timeout(ms(time));
-        }
-        if let Some(time) = asked.run {
-            job = job.run_timeout(ms(time));
-        }
-        if let Some(time) = asked.grace {
-            job = job.grace(ms(time));
-        }
-        if let Some(token) = asked.token {
-            job = job.token(&self.tokens[token]);
-        }
-        let (own, start) = (self.jobs.len(), self.start.clone());
-        let (acts, orders) = mpsc::channel();
-        let (say, said) = mpsc::channel();
-        let dropped = Arc::new(AtomicBool::new(false));
-        let capture = Capture(Arc::clone(&dropped));
-        let handle = job.spawn(move |cx| {
-            let _capture = &capture;
-            start.send((own, cx.clone())).expect("the test listens");
-            obey(cx, &orders, &say)
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let (clock, unseen) = (ManualClock::new(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&unseen);
+        let min = if settings.ready { settings.workers } else { 0 };
+        let mut builder = Pool::builder().threads(min..=settings.workers).clock(&clock);
+        builder = builder.on_unseen_panic(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
         });
+        builder = set(builder, settings.limit, punctual::Builder::queue_limit);
+        builder = set(builder, settings.timeout.map(ms), punctual::Builder::default_timeout);
+        builder = set(builder, settings.grace.map(ms), punctual::Builder::default_grace);
+        let (start, starts) = mpsc::channel();
+        Self {
+            pool: Some(builder.build().expect("threads")),
+            jobs: Vec::new(),
+            ends: Vec::new(),
+            unseen,
+            starts,
+            birth: clock.now(),
+            start,
+            clock,
+            tokens: (0..TOKENS).map(|_| CancellationToken::new()).collect(),
+            permits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn step(&mut self, step: &Step) -> Said {
+        match *step {
+            Step::Submit(by, ref asked) => self.submit(by, asked),
+            Step::Act(job, act) => return self.act(job, act),
+            Step::Cancel(job) => return Said::Hit(self.jobs[job].cancel()),
+            Step::CancelToken(token) => self.tokens[token].cancel(),
+            Step::CancelOwnToken(job) => self.cx(job).token().cancel(),
+            Step::Advance(time) => self.clock.advance(ms(time)),
+            Step::Take(job) => return Said::Gave(self.jobs[job].take()),
+            Step::DropHandle(job) => self.jobs[job].handle = None,
+            Step::CancelByDrop(job) => {
+                drop(self.jobs[job].handle.take().map(JobHandle::cancel_on_drop));
+            }
+            Step::Reserve => {
+                let permit = self.pool().try_reserve();
+                return Said::Reserved(permit.map(|permit| self.permits.push(permit)));
+            }
+            Step::DropPermit => drop(self.permits.remove(0)),
+            Step::Drain(within) => self.await_end(self.pool().drain(), within),
+            Step::Shutdown(within) => self.await_end(self.pool().shutdown(), within),
+            Step::DropPool => self.pool = None,
+        }
+        Said::Nothing
+    }
+
+    /// The job whose body is called next.
+    #[track_caller]
+    pub(crate) fn next_start(&mut self) -> usize {
+        let (job, cx) = self.starts.recv_timeout(PATIENCE).expect("a body is called");
+        assert!(self.jobs[job].cx.replace(cx).is_none(), "{job} is called once");
+        job
+    }
+
+    fn submit(&mut self, by: By, asked: &Asked) {
+        let number = self.jobs.len();
+        let name = asked.named.then(|| format!("n{number}"));
+        let (orders, told) = mpsc::channel();
+        let (reply, replies) = mpsc::channel();
+        let marks = Arc::new(Marks::default());
+        let (capture, start) = (Capture(Arc::clone(&marks)), self.start.clone());
+        let body = move |cx: &JobContext| {
+            let marks = &capture.0;
+            start.send((number, cx.clone())).expect("the test listens");
+            obey(cx, &told, &reply, marks).map(|()| Value(Arc::clone(marks)))
+        };
+        let (asked, given, late) = (asked.clone(), name.clone(), Arc::clone(&marks));
+        let token = asked.token.map(|token| self.tokens[token].clone());
+        let deadline = asked.deadline.map(|time| self.after(time));
+        let launch = move |job: punctual::Job| {
+            let job = set(job.priority(asked.priority), given, punctual::Job::name);
+            let job = set(job, asked.timeout.map(ms), punctual::Job::timeout);
+            let job = set(job, deadline, punctual::Job::deadline);
+            let job = set(job, asked.queue.map(ms), punctual::Job::queue_timeout);
+            let job = set(job, asked.run.map(ms), punctual::Job::run_timeout);
+            let job = set(job, asked.grace.map(ms), punctual::Job::grace);
+            let job = set(job, token.as_ref(), punctual::Job::token);
+            if !asked.on_late {
+                return job.spawn(body);
+            }
+            job.on_late(move |value| {
+                late.values_late.fetch_add(1, Ordering::SeqCst);
+                drop::<Value>(value);
+            })
+            .spawn(body)
+        };
+        let handle = match by {
+            By::Pool => launch(self.pool().job()),
+            By::Permit => launch(self.permits.remove(0).job()),
+            By::Context(job) => launch(self.cx(job).job()),
+            By::Body(job) => match self.jobs[job].order(Order::Spawn(Box::new(launch))) {
+                Some(Reply::Spawned(handle)) => handle,
+                _ => panic!("the body spawns a job"),
+            },
+        };
         let stopper = handle.abort_handle();
+        assert_eq!(stopper.id(), handle.id());
         let handle = Some(handle);
-        self.jobs.push(Job { handle, stopper, outcome: None, acts, said, dropped, cx: None });
+        self.jobs.push(Job { handle, stopper, marks, cx: None, name, orders, replies });
     }
 
-    pub(crate) fn cancel(&self, job: usize) -> Option<spec::Phase> {
-        self.jobs[job].stopper.cancel().map(|phase| match phase {
-            Phase::Queued => spec::Phase::Queued,
-            Phase::Running => spec::Phase::Running,
-        })
-    }
-
-    pub(crate) fn cancel_token(&self, token: usize) {
-        self.tokens[token].cancel();
-    }
-
-    pub(crate) fn advance(&self, time: u64) {
-        self.clock.advance(ms(time));
-    }
-
-    /// Has the running body act, and gives what `check` said to it.
-    pub(crate) fn act(&self, job: usize, act: Act, ends: bool) -> Option<Option<Cause>> {
-        let job = &self.jobs[job];
-        job.acts.send(act).expect("the body listens");
-        if ends {
-            return None;
-        }
-        let said = job.said.recv_timeout(PATIENCE).expect("the body goes on");
-        (act == Act::Check).then_some(said)
-    }
-
-    pub(crate) fn drop_handle(&mut self, job: usize) {
-        self.jobs[job].handle = None;
-    }
-
-    pub(crate) fn drain(&self) {
-        drop(self.pool.drain());
-    }
-
-    pub(crate) fn shutdown(&self) {
-        drop(self.pool.shutdown());
-    }
-
-    /// All that can be seen is as the specification has it.
-    pub(crate) fn assert_agrees(&mut self, spec: &spec::Pool) {
-        self.await_worker(spec);
-        for (n, (job, spec)) in self.jobs.iter_mut().zip(&spec.jobs).enumerate() {
-            let over = spec.phase == spec::Phase::Over;
-            assert_eq!(job.dropped.load(Ordering::SeqCst), over, "captures of {n}: {spec:?}");
-            if let Some(handle) = &mut job.handle {
-                assert_eq!(handle.is_finished(), spec.outcome.is_some(), "{n}: {spec:?}");
-                if handle.is_finished() && job.outcome.is_none() {
-                    let outcome = handle.wait_timeout(Duration::ZERO).expect("it is finished");
-                    job.outcome = Some(seen(&outcome));
-                }
-                assert_eq!(job.outcome, spec.outcome, "{n}: {spec:?}");
-            }
-            if let (Some(cx), Some(cause)) = (&job.cx, spec.stop) {
-                assert_eq!(cx.cause().map(of_cause), Some(cause), "{n}: {spec:?}");
-            }
-        }
-        let expected = counts(spec);
-        until(&format!("{expected:?}"), || self.counts() == expected);
-        assert!(self.starts.try_recv().is_err(), "nothing else starts");
-    }
-
-    /// Lets all bodies return, and ends the pool.
-    pub(crate) fn finish(self) {
-        let Self { pool, jobs, clock, .. } = self;
-        let dropped: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.dropped)).collect();
-        drop(jobs);
-        let report = pool.shutdown().wait();
-        clock.advance(ms(1_000));
-        assert!(report.still_running.is_empty(), "{report}");
-        assert!(dropped.iter().all(|dropped| dropped.load(Ordering::SeqCst)));
-        let metrics = pool.metrics();
-        assert_eq!((metrics.unresolved(), metrics.threads, metrics.timers), (0, 0, 0));
-    }
-
-    /// Waits until the worker has done with the body that ended, and started what it starts.
-    fn await_worker(&mut self, spec: &spec::Pool) {
-        for (job, spec) in self.jobs.iter().zip(&spec.jobs) {
-            if spec.phase == spec::Phase::Over {
-                if let Some(handle) = &job.handle {
-                    handle.wait_stopped();
-                }
-                until("captures are dropped", || job.dropped.load(Ordering::SeqCst));
-            }
-        }
-        if let Some(next) = spec.running().filter(|next| self.jobs[*next].cx.is_none()) {
-            let (started, cx) = self.starts.recv_timeout(PATIENCE).expect("the next one starts");
-            assert_eq!(started, next);
-            self.jobs[next].cx = Some(cx);
+    fn act(&self, job: usize, act: Act) -> Said {
+        match self.jobs[job].order(Order::Act(act)) {
+            Some(Reply::GoesOn(cause)) => Said::Checked(cause),
+            Some(Reply::Spawned(_)) => panic!("it was not asked to"),
+            None => Said::Ended,
         }
     }
 
-    fn counts(&self) -> Metrics {
-        let all = self.pool.metrics();
-        let mut counts = Metrics::default();
-        counts.queued = all.queued;
-        counts.overdue = all.overdue;
-        counts.accepted = all.accepted;
-        counts.rejected = all.rejected;
-        counts.returned = all.returned;
-        counts.failed = all.failed;
-        counts.panicked = all.panicked;
-        counts.cancelled_queued = all.cancelled_queued;
-        counts.cancelled_running = all.cancelled_running;
-        counts.timed_out_queued = all.timed_out_queued;
-        counts.timed_out_running = all.timed_out_running;
-        counts
+    fn await_end(&mut self, shutdown: Shutdown, within: Option<Time>) {
+        let shutdown = set(shutdown, within.map(ms), Shutdown::within);
+        let woken = Arc::new(Flag(AtomicBool::new(true)));
+        self.ends.push(End { report: None, shutdown: Some(Box::pin(shutdown)), woken });
+    }
+
+    fn pool(&self) -> &Pool {
+        self.pool.as_ref().expect("it is held")
+    }
+
+    fn cx(&self, job: usize) -> &JobContext {
+        self.jobs[job].cx.as_ref().expect("it has started")
+    }
+
+    fn after(&self, time: Time) -> punctual::Deadline {
+        match self.clock.now() {
+            _ if time >= FAR => punctual::Deadline::NEVER,
+            now if time < 0 => punctual::Deadline::at(now - ms(-time)),
+            now => punctual::Deadline::at(now + ms(time)),
+        }
     }
 }
 
-/// What the specification says of all jobs together.
-fn counts(spec: &spec::Pool) -> Metrics {
-    let mut counts = Metrics::default();
-    counts.queued = spec.queued();
-    for job in &spec.jobs {
-        let rejected = matches!(job.outcome, Some(Outcome::Full | Outcome::Closed));
-        counts.accepted += u64::from(!rejected);
-        counts.overdue += usize::from(job.outcome.is_some() && job.phase == spec::Phase::Running);
-        let counter = match job.outcome {
-            None => continue,
-            Some(Outcome::Ok) => &mut counts.returned,
-            Some(Outcome::Failed) => &mut counts.failed,
-            Some(Outcome::Panicked) => &mut counts.panicked,
-            Some(Outcome::Never(Cause::Deadline)) => &mut counts.timed_out_queued,
-            Some(Outcome::Never(_)) => &mut counts.cancelled_queued,
-            Some(Outcome::Cut(Cause::Deadline, _)) => &mut counts.timed_out_running,
-            Some(Outcome::Cut(..)) => &mut counts.cancelled_running,
-            Some(Outcome::Full | Outcome::Closed) => &mut counts.rejected,
-        };
-        *counter += 1;
+impl Job {
+    fn cancel(&self) -> Option<Phase> {
+        match &self.handle {
+            Some(handle) => handle.cancel(),
+            None => self.stopper.cancel(),
+        }
     }
-    counts
+
+    fn take(&mut self) -> Option<Outcome> {
+        let outcome = self.handle.as_mut()?.wait_timeout(Duration::ZERO)?;
+        Some(match outcome {
+            Ok(_) => Outcome::Returned,
+            Err(error) => self.outcome(&error),
+        })
+    }
+
+    fn outcome(&self, error: &JobError<&'static str>) -> Outcome {
+        assert!(error.id().is_none_or(|id| id == self.stopper.id()), "{error}");
+        match error {
+            JobError::Failed(failed) => assert_eq!(*failed, "failed"),
+            JobError::Panicked(panic) => {
+                assert_eq!((panic.message(), panic.name()), ("panicked", self.name.as_deref()));
+            }
+            JobError::Cancelled(stop) | JobError::TimedOut(stop) => {
+                assert_eq!((stop.id(), stop.name()), (self.stopper.id(), self.name.as_deref()));
+                assert_eq!(error.is_timed_out(), stop.cause() == Cause::Deadline);
+                assert_eq!(error.is_cancelled(), stop.cause() != Cause::Deadline);
+            }
+            _ => {}
+        }
+        match error {
+            JobError::Failed(_) => Outcome::Failed,
+            JobError::Panicked(_) => Outcome::Panicked,
+            JobError::Rejected(why) => Outcome::Refused(*why),
+            JobError::Cancelled(stop) | JobError::TimedOut(stop) => {
+                let (queued_for, ran_for) = (time(stop.queued_for()), time(stop.ran_for()));
+                let (cause, kept) = (stop.cause(), stop.error() == Some(&"failed"));
+                match stop.phase() {
+                    Phase::Queued if ran_for == 0 && !kept => Outcome::Never(cause, queued_for),
+                    _ => Outcome::Cut { cause, kept, queued_for, ran_for },
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Has the running body do something; `None` if it ends with that.
+    fn order(&self, order: Order) -> Option<Reply> {
+        self.orders.send(order).expect("the body listens");
+        match self.replies.recv_timeout(PATIENCE) {
+            Ok(reply) => Some(reply),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the body hangs"),
+        }
+    }
+}
+
+impl End {
+    /// Looks again if it was woken; whether the report is there.
+    pub(crate) fn look(&mut self) -> bool {
+        if let Some(shutdown) = &mut self.shutdown {
+            let waker = Waker::from(Arc::clone(&self.woken));
+            let was_woken = self.woken.0.swap(false, Ordering::SeqCst);
+            let mut poll = || shutdown.as_mut().poll(&mut Context::from_waker(&waker));
+            if let Poll::Ready(report) = if was_woken { poll() } else { Poll::Pending } {
+                (self.report, self.shutdown) = (Some(report), None);
+            }
+        }
+        self.report.is_some()
+    }
 }
 
 /// A body: does as it is told, and returns when nobody tells it anything any more.
 fn obey(
     cx: &JobContext,
-    orders: &Receiver<Act>,
-    say: &Sender<Option<Cause>>,
+    orders: &Receiver<Order>,
+    replies: &Sender<Reply>,
+    marks: &Arc<Marks>,
 ) -> Result<(), &'static str> {
+    let mut guards = Vec::new();
     while let Ok(order) = orders.recv() {
+        let mut said = cx.check().err().map(|stopped| stopped.cause());
         match order {
-            Act::Return => break,
-            Act::Fail => return Err("failed"),
-            Act::Panic => resume_unwind(Box::new("panicked")),
-            Act::Checkpoint => cx.checkpoint(),
-            Act::Check => {}
+            Order::Spawn(launch) => {
+                let handle = launch(cx.job());
+                replies.send(Reply::Spawned(handle)).expect("the test listens");
+                continue;
+            }
+            Order::Act(Act::Return) => break,
+            Order::Act(Act::Fail) => return Err("failed"),
+            Order::Act(Act::Panic) => resume_unwind(Box::new("panicked")),
+            Order::Act(Act::Checkpoint) => cx.checkpoint(),
+            Order::Act(Act::Check) => {}
+            Order::Act(Act::Token) => said = said.filter(|_| cx.token().is_cancelled()),
+            Order::Act(Act::Listen { panics }) => {
+                let marks = Arc::clone(marks);
+                guards.push(cx.on_stop(move |cause| {
+                    marks.told.lock().expect("no panic under it").push(cause);
+                    if panics {
+                        resume_unwind(Box::new("a function panics"));
+                    }
+                }));
+            }
+            Order::Act(Act::Unlisten) => drop(guards.pop()),
         }
-        let checked = cx.check().err().map(|stopped| of_cause(stopped.cause()));
-        say.send(checked).expect("the test listens");
+        replies.send(Reply::GoesOn(said)).expect("the test listens");
     }
     Ok(())
 }
 
-fn seen(outcome: &Result<(), JobError<&'static str>>) -> Outcome {
-    match outcome {
-        Ok(()) => Outcome::Ok,
-        Err(JobError::Failed("failed")) => Outcome::Failed,
-        Err(JobError::Panicked(panic)) if panic.message() == "panicked" => Outcome::Panicked,
-        Err(JobError::Rejected(Rejection::QueueFull)) => Outcome::Full,
-        Err(JobError::Rejected(Rejection::ShutDown)) => Outcome::Closed,
-        Err(error @ (JobError::Cancelled(stop) | JobError::TimedOut(stop))) => {
-            assert_eq!(error.is_timed_out(), stop.cause() == punctual::Cause::Deadline);
-            match stop.phase() {
-                Phase::Queued => Outcome::Never(of_cause(stop.cause())),
-                Phase::Running => Outcome::Cut(of_cause(stop.cause()), stop.error().is_some()),
-            }
-        }
-        Err(other) => panic!("{other}"),
+/// A setting, if it is asked for.
+fn set<B, V>(builder: B, value: Option<V>, setter: impl FnOnce(B, V) -> B) -> B {
+    match value {
+        Some(value) => setter(builder, value),
+        None => builder,
     }
 }
 
-fn of_cause(cause: punctual::Cause) -> Cause {
-    match cause {
-        punctual::Cause::Caller => Cause::Caller,
-        punctual::Cause::Token => Cause::Token,
-        punctual::Cause::Deadline => Cause::Deadline,
-        punctual::Cause::Shutdown => Cause::Shutdown,
-        punctual::Cause::Parent => Cause::Parent,
-        other => panic!("{other}"),
+pub(crate) fn ms(time: Time) -> Duration {
+    match u64::try_from(time).expect("not negative") {
+        _ if time >= FAR => Duration::MAX,
+        time => Duration::from_millis(time),
     }
 }
 
-fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
-}
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::yield_now();
-    }
+pub(crate) fn time(of: Duration) -> Time {
+    Time::try_from(of.as_millis()).expect("not long")
 }
