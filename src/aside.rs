@@ -6,10 +6,10 @@
 //! is not.
 
 use crate::job::{Bell, Leftover};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, now};
 use crate::timekeeper::Timekeeper;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long one alarm goes on taking from the list; less than the timekeeper's patience.
 const TURN: Duration = Duration::from_micros(100);
@@ -58,13 +58,13 @@ impl Aside {
     fn go_on(self: &Arc<Self>) {
         // ORDERING: as in `file`.
         self.filed.store(false, Ordering::Relaxed);
-        let until = Instant::now() + TURN;
+        let until = now() + TURN;
         while let Some((next, more)) = self.take() {
             if more && !self.file() {
                 self.finish_all(); // there is no thread to go on
             }
             self.finish(next);
-            if Instant::now() >= until {
+            if now() >= until {
                 return;
             }
         }
@@ -93,9 +93,9 @@ impl Aside {
     }
 
     fn wait(&self, at_most: Duration) {
-        let until = Instant::now().checked_add(at_most);
+        let until = now().checked_add(at_most);
         let mut unfinished = self.unfinished.lock();
-        while *unfinished > 0 && until.is_some_and(|until| Instant::now() < until) {
+        while *unfinished > 0 && until.is_some_and(|until| now() < until) {
             unfinished = self.finished.wait_until(unfinished, until);
         }
     }

@@ -1,7 +1,7 @@
 //! What time it is for a pool: the system's clock, or one that a test moves by hand.
 
 use crate::deadline::Deadline;
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub(crate) trait Keeper: Send + Sync {
 impl Clock {
     pub(crate) fn now(&self) -> Instant {
         match self {
-            Self::System => Instant::now(),
+            Self::System => sync::now(),
             Self::Manual(manual) => *manual.now.lock(),
         }
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for Clock {
 impl Manual {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            now: Mutex::new(Instant::now()),
+            now: Mutex::new(sync::now()),
             keepers: Mutex::default(),
             moving: Mutex::default(),
         })

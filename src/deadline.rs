@@ -1,5 +1,6 @@
 //! A moment by which something must have happened; its arithmetic can not overflow (law 16).
 
+use crate::sync::now;
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,7 @@ impl Deadline {
     /// ```
     #[must_use]
     pub fn after(time: Duration) -> Self {
-        Self::at(Instant::now()).plus(time)
+        Self::at(now()).plus(time)
     }
 
     /// The deadline that comes first.
@@ -77,7 +78,7 @@ impl Deadline {
     /// ```
     #[must_use]
     pub fn remaining(self) -> Option<Duration> {
-        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+        self.0.map(|at| at.saturating_duration_since(now()))
     }
 
     /// Whether the moment has come.
@@ -87,7 +88,7 @@ impl Deadline {
     /// ```
     #[must_use]
     pub fn has_passed(self) -> bool {
-        self.0.is_some_and(|at| at <= Instant::now())
+        self.0.is_some_and(|at| at <= now())
     }
 
     /// The instant, or `None` where there is no deadline.

@@ -96,16 +96,17 @@
 //!
 //! | layer | modules | role |
 //! |---|---|---|
-//! | 0 | `sync` `unwind` `deadline` `priority` | the names of std's or loom's primitives · catching user panics · time that can not overflow · the classes of the queue |
-//! | 1 | `clock` `park` `wakers` `lifecycle` `idle` `stop` | what time it is for a pool · blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
-//! | 2 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
-//! | 3 | `error` | all public errors |
-//! | 4 | `job` | one job: its cell, its word of state, its two faces |
-//! | 5 | `queue` `metrics` `aside` | push, and find in policy order · counters · user code that holds nobody up |
-//! | 6 | `worker` | one thread: find, run, or park |
-//! | 7 | `pool` | the one door |
-//! | 8 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
-//! | 9 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
+//! | 0 | `sync` | the names of std's, loom's or shuttle's primitives, and what time it is |
+//! | 1 | `unwind` `deadline` `priority` | catching user panics · time that can not overflow · the classes of the queue |
+//! | 2 | `clock` `park` `wakers` `lifecycle` `idle` `stop` | what time it is for a pool · blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
+//! | 3 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
+//! | 4 | `error` | all public errors |
+//! | 5 | `job` | one job: its cell, its word of state, its two faces |
+//! | 6 | `queue` `metrics` `aside` | push, and find in policy order · counters · user code that holds nobody up |
+//! | 7 | `worker` | one thread: find, run, or park |
+//! | 8 | `pool` | the one door |
+//! | 9 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
+//! | 10 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
 
 mod aside;
 mod builder;

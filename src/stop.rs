@@ -189,7 +189,7 @@ impl TokenLink {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
     use std::sync::mpsc;

@@ -1,21 +1,36 @@
-//! The only names of the primitives: std's, or loom's when a model is checked.
+//! The only names of the primitives: std's, or loom's or shuttle's when a model is checked.
 //!
 //! Locks here do not poison. No user code runs under a lock of ours (law 14), so a panic can not
 //! leave one half-changed, and a poisoned lock would only turn one failure into many.
 
+#[cfg(punctual_shuttle)]
+#[allow(dead_code, reason = "only scenarios begin an execution")]
+pub(crate) mod model;
+
 pub(crate) use imp::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, thread};
+pub(crate) use imp::{now, thread_local};
+#[cfg(punctual_shuttle)]
+use model as imp;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+/// Whether the assembled pool is a model: numbers that decide only how often something is done are
+/// small there, so that it is done at all.
+pub(crate) const MODEL: bool = cfg!(punctual_shuttle);
+
 pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
 
-#[cfg(not(punctual_loom))]
+#[cfg(not(any(punctual_loom, punctual_shuttle)))]
 mod imp {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::sync::{
         Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
     };
-    pub(crate) use std::thread;
+    pub(crate) use std::{thread, thread_local};
+
+    pub(crate) fn now() -> std::time::Instant {
+        std::time::Instant::now()
+    }
 }
 
 #[cfg(punctual_loom)]
@@ -25,6 +40,11 @@ mod imp {
         Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
     };
     pub(crate) use loom::thread;
+    pub(crate) use std::thread_local;
+
+    pub(crate) fn now() -> std::time::Instant {
+        std::time::Instant::now()
+    }
 }
 
 /// A lock that guards data, never a passage of code.
@@ -85,7 +105,7 @@ impl Condvar {
     ) -> MutexGuard<'a, T> {
         match at {
             None => self.wait(guard),
-            Some(at) => self.wait_for(guard, at.saturating_duration_since(Instant::now())),
+            Some(at) => self.wait_for(guard, at.saturating_duration_since(now())),
         }
     }
 

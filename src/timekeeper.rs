@@ -17,7 +17,7 @@
 
 use crate::clock::{Clock, Keeper};
 use crate::deadline::Deadline;
-use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, thread};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -229,16 +229,16 @@ impl<A: Alarm> Timekeeper<A> {
     /// The watcher: waits for the next alarm, rings it, and so on while the watch is its own.
     fn stand_watch(self: Arc<Self>, number: u64) {
         let mut state = self.state.lock();
-        let mut busy = Instant::now();
+        let mut busy = sync::now();
         while state.watch == number {
-            let now = Instant::now();
+            let now = sync::now();
             if std::mem::take(&mut state.used) {
                 busy = now;
             }
             match state.first() {
                 Some(at) if at <= now => {
                     state = self.ring_first(state, number);
-                    busy = Instant::now();
+                    busy = sync::now();
                 }
                 None if state.closed || now.duration_since(busy) >= self.keep_alive => {
                     state.watch = 0;
@@ -332,10 +332,9 @@ impl<A: Alarm> Timekeeper<A> {
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<A>>) -> MutexGuard<'a, State<A>> {
         state.deputy = Deputy::Asleep;
         state.patience = PATIENCE;
-        let until = Instant::now().checked_add(self.keep_alive);
+        let until = sync::now().checked_add(self.keep_alive);
         while state.deputy == Deputy::Asleep {
-            if state.closed && state.alarms.is_empty()
-                || until.is_some_and(|at| at <= Instant::now())
+            if state.closed && state.alarms.is_empty() || until.is_some_and(|at| at <= sync::now())
             {
                 state.deputy = Deputy::Absent;
                 state.threads -= 1;
@@ -381,5 +380,5 @@ impl<A> fmt::Debug for Timekeeper<A> {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;

@@ -5,7 +5,7 @@ use crate::error::Stopped;
 use crate::info::JobId;
 use crate::job::cell::Task;
 use crate::stop::Cause;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread_local};
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::resume_unwind;

@@ -1,12 +1,13 @@
 //! The queue of one class, which all threads push to and all workers pop from.
 
 use crate::job::Task;
+use crate::queue::deque::Injector as Deque;
 use crate::queue::local::{Local, until_settled};
-use crossbeam_deque::Injector as Deque;
+use crate::sync::MODEL;
 
 /// How many jobs a worker takes at once. Small: they wait behind each other while one of them
 /// runs, until somebody steals them.
-const BATCH: usize = 8;
+const BATCH: usize = if MODEL { 3 } else { 8 };
 
 #[derive(Default)]
 pub(super) struct Injector(Deque<Task>);

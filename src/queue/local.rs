@@ -1,8 +1,8 @@
 //! The workers' own deques, and stealing from the others'.
 
 use crate::job::Task;
+use crate::queue::deque::{Steal, Stealer, Worker};
 use crate::sync::RwLock;
-use crossbeam_deque::{Steal, Stealer, Worker};
 use std::cell::Cell;
 use std::sync::Arc;
 

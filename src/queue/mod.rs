@@ -15,21 +15,28 @@
 //! finds it or [`sweep`](Queue::sweep) throws it away. The pool sweeps before such entries
 //! outnumber the live ones by much.
 
+#[cfg(not(punctual_shuttle))]
+use crossbeam_deque as deque;
+#[cfg(punctual_shuttle)]
+use model as deque;
+
 mod injector;
 mod local;
+#[cfg(punctual_shuttle)]
+mod model;
 
 pub(crate) use local::Local;
 
 use crate::job::Task;
 use crate::priority::Priority;
-use crate::sync::Mutex;
+use crate::sync::{MODEL, Mutex};
 use injector::Injector;
 use local::Others;
 
 /// Set so that a flood of high jobs leaves an eighth of the workers' turns to the others.
-const NORMAL_TURN: u32 = 8;
+const NORMAL_TURN: u32 = if MODEL { 2 } else { 8 };
 /// Set so that low jobs trickle on under any load.
-const LOW_TURN: u32 = 32;
+const LOW_TURN: u32 = if MODEL { 5 } else { 32 };
 
 /// The jobs of a pool that wait for a worker, and those ended while they waited.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use crate::job::Task;
 use crate::queue::Local;
-use crate::sync::{AtomicBool, Mutex, Ordering, thread};
+use crate::sync::{AtomicBool, Mutex, Ordering, thread, thread_local};
 use crate::worker::Crew;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -114,9 +114,9 @@ impl Here {
     /// Makes this thread a worker, or no longer one.
     pub(super) fn set(here: Option<Self>) {
         if let Some(here) = &here {
-            EXIT.set(Some(Exit(Arc::clone(&here.desk))));
+            EXIT.with(|exit| exit.replace(Some(Exit(Arc::clone(&here.desk)))));
         }
-        HERE.set(here);
+        HERE.with(|place| place.replace(here));
     }
 
     /// Looks at what this thread knows, if it is a worker of any pool.

@@ -7,7 +7,7 @@ use crate::lifecycle::Stage;
 use crate::park::park_for;
 use crate::queue::Local;
 use crate::stop::Cause;
-use crate::sync::{Ordering, thread};
+use crate::sync::{MODEL, Ordering, thread};
 use crate::unwind;
 use crate::worker::desk::{Colleague, Desk, Here};
 use crate::worker::{Crew, ThreadHook};
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// How often a worker that found nothing yields and looks again before it parks: for some
 /// microseconds, about as long as it takes who awaits a job to wake up and submit the next one.
 /// Unparking a thread costs both sides more than that.
-const LINGER: u32 = 64;
+const LINGER: u32 = if MODEL { 2 } else { 64 };
 
 impl Crew {
     /// A worker's life.

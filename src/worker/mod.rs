@@ -17,7 +17,7 @@ use crate::job::Task;
 use crate::lifecycle::Lifecycle;
 use crate::priority::Priority;
 use crate::queue::Queue;
-use crate::sync::{AtomicUsize, Mutex, Ordering, thread};
+use crate::sync::{AtomicUsize, MODEL, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
 use crate::worker::desk::{Colleague, Desk, Here};
@@ -29,7 +29,7 @@ use std::time::Duration;
 pub(crate) type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 
 /// How many ended jobs may wait in the queue beyond as many as there are live ones.
-const DEAD_ALLOWED: usize = 1024;
+const DEAD_ALLOWED: usize = if MODEL { 1 } else { 1024 };
 
 /// What the threads of a pool are made with.
 pub(crate) struct Threads {
