@@ -107,6 +107,7 @@
 //! | 8 | `pool` | the one door |
 //! | 9 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
 //! | 10 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
+//! | 11 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
 mod aside;
 mod builder;
@@ -124,6 +125,8 @@ mod park;
 mod pool;
 mod priority;
 mod queue;
+#[cfg(all(test, punctual_shuttle))]
+mod scenarios;
 mod shutdown;
 mod stop;
 mod submit;
