@@ -6,6 +6,7 @@ use crate::idle::MAX_THREADS;
 use crate::job::Bell;
 use crate::metrics::Counters;
 use crate::pool::{Core, Inside, Pool, UnseenPanicHook};
+use crate::spawner::Spawner;
 use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
 use crate::unwind;
@@ -63,6 +64,7 @@ pub struct Builder {
     on_stop: Option<ThreadHook>,
     on_unseen_panic: UnseenPanicHook,
     pub(crate) clock: Clock,
+    pub(crate) spawner: Spawner,
 }
 
 impl Pool {
@@ -109,6 +111,7 @@ impl Builder {
             on_stop: None,
             on_unseen_panic: Arc::new(print_unseen),
             clock: Clock::System,
+            spawner: Spawner::default(),
         }
     }
 
@@ -310,13 +313,14 @@ impl Builder {
     pub(crate) fn into_core(self) -> Arc<Core> {
         let unseen = Arc::clone(&self.on_unseen_panic);
         let keeper: Arc<Timekeeper<Bell>> =
-            Timekeeper::new(format!("{}-timer", self.name), self.clock);
+            Timekeeper::new(format!("{}-timer", self.name), self.clock, self.spawner.clone());
         let crew = Crew::new(Threads {
             name: self.name,
             min: self.min,
             max: self.max,
             keep_alive: self.keep_alive,
             stack_size: self.stack_size,
+            spawner: self.spawner,
             on_start: self.on_start,
             on_stop: self.on_stop,
             on_panic: Arc::new(move |payload| {

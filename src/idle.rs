@@ -318,5 +318,5 @@ impl<W: Clone + PartialEq> Idle<W> {
 #[cfg(all(test, punctual_loom))]
 mod models;
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;

@@ -200,7 +200,18 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("metrics", &self.metrics()).finish_non_exhaustive()
+        let core = self.core();
+        let counts = core.crew.counts();
+        f.debug_struct("Pool")
+            .field("stage", &core.crew.lifecycle.stage())
+            .field("metrics", &self.metrics())
+            .field("unfinished", &core.crew.lifecycle.unfinished())
+            .field("entries", &counts.queued())
+            .field("searching", &counts.searching())
+            .field("workers", &core.crew.workers())
+            .field("at_desks", &core.crew.infos(|_| true))
+            .field("keeper", &core.keeper)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,10 @@
-//! Virtual time, for tests of code that uses this crate.
+//! Virtual time, and threads that are not to be had, for tests of code that uses this crate.
 
 use crate::builder::Builder;
 use crate::clock::{Clock, Manual};
+use crate::spawner::Spawner;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +101,27 @@ impl Builder {
     /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(Arc::clone(&clock.0));
+        self
+    }
+
+    /// Has `gate` asked before a thread of the pool is started, worker or timekeeper, with the name
+    /// that it is to have. An error stands for the system's: the thread is not to be had.
+    ///
+    /// The gate may be asked under a lock of the pool's. It must not use the pool, nor panic.
+    ///
+    /// ```
+    /// # use punctual::{JobError, Pool, Rejection};
+    /// # use std::io;
+    /// let pool = Pool::builder().spawn_gate(|_name| Err(io::ErrorKind::WouldBlock.into()));
+    /// let pool = pool.build().unwrap(); // it needs no thread yet
+    /// let job = pool.spawn_blocking(|| 1);
+    /// assert!(matches!(job.wait(), Err(JobError::Rejected(Rejection::NoThread))));
+    /// ```
+    pub fn spawn_gate(
+        mut self,
+        gate: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.spawner = Spawner::gated(Arc::new(gate));
         self
     }
 }

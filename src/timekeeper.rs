@@ -17,7 +17,8 @@
 
 use crate::clock::{Clock, Keeper};
 use crate::deadline::Deadline;
-use crate::sync::{self, Condvar, Mutex, MutexGuard, thread};
+use crate::spawner::Spawner;
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -51,6 +52,7 @@ pub(crate) struct Timekeeper<A> {
     deputy: Condvar,
     name: String,
     clock: Clock,
+    spawner: Spawner,
     /// [`KEEP_ALIVE`], but in tests.
     keep_alive: Duration,
 }
@@ -78,7 +80,7 @@ struct State<A> {
     closed: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deputy {
     Absent,
     /// Waits to be notified that a ring has begun.
@@ -115,12 +117,12 @@ impl<A: Alarm> Drop for Armed<A> {
 
 impl<A: Alarm> Timekeeper<A> {
     /// A timekeeper whose threads will have this name; it has none yet.
-    pub(crate) fn new(name: String, clock: Clock) -> Arc<Self> {
-        Self::staying(name, clock, KEEP_ALIVE)
+    pub(crate) fn new(name: String, clock: Clock, spawner: Spawner) -> Arc<Self> {
+        Self::staying(name, clock, spawner, KEEP_ALIVE)
     }
 
     /// One whose threads stay so long with nothing to watch.
-    fn staying(name: String, clock: Clock, keep_alive: Duration) -> Arc<Self> {
+    fn staying(name: String, clock: Clock, spawner: Spawner, keep_alive: Duration) -> Arc<Self> {
         let state = State {
             alarms: BTreeMap::new(),
             next: 0,
@@ -137,7 +139,7 @@ impl<A: Alarm> Timekeeper<A> {
         };
         let (watch, deputy) = (Condvar::new(), Condvar::new());
         let state = Mutex::new(state);
-        let keeper = Arc::new(Self { state, watch, deputy, name, clock, keep_alive });
+        let keeper = Arc::new(Self { state, watch, deputy, name, clock, spawner, keep_alive });
         if let Clock::Manual(clock) = &keeper.clock {
             let weak: Weak<Self> = Arc::downgrade(&keeper);
             clock.enlist(weak);
@@ -223,7 +225,7 @@ impl<A: Alarm> Timekeeper<A> {
     }
 
     fn start(&self, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        thread::Builder::new().name(self.name.clone()).spawn(run).map(drop)
+        self.spawner.start(self.name.clone(), None, run).map(drop)
     }
 
     /// The watcher: waits for the next alarm, rings it, and so on while the watch is its own.
@@ -376,7 +378,19 @@ impl<A: Alarm> Keeper for Timekeeper<A> {
 
 impl<A> fmt::Debug for Timekeeper<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timekeeper").field("name", &self.name).finish_non_exhaustive()
+        let state = self.state.lock();
+        let alarms = (state.alarms.len(), state.first());
+        let (watch, deputy, threads) = (state.watch, state.deputy, state.threads);
+        let ringing = state.ringing;
+        drop(state);
+        f.debug_struct("Timekeeper")
+            .field("name", &self.name)
+            .field("alarms_and_first", &alarms)
+            .field("watch", &watch)
+            .field("deputy", &deputy)
+            .field("ringing", &ringing)
+            .field("threads", &threads)
+            .finish_non_exhaustive()
     }
 }
 

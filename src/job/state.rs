@@ -278,5 +278,5 @@ fn decode<V: Copy>(list: &[V], code: u32) -> Option<V> {
 #[cfg(all(test, punctual_loom))]
 mod models;
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;

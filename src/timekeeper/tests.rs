@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Manual;
+use crate::sync::thread;
 use std::sync::mpsc;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,13 +24,14 @@ fn keeper() -> Arc<Timekeeper<Call>> {
 }
 
 fn staying(keep_alive: Duration) -> Arc<Timekeeper<Call>> {
-    Timekeeper::staying("timekeeper-test".to_owned(), Clock::System, keep_alive)
+    Timekeeper::staying("timekeeper-test".to_owned(), Clock::System, Spawner::default(), keep_alive)
 }
 
 /// One by a manual clock, which has no threads but those that a test makes.
 fn still() -> (Arc<Manual>, Arc<Timekeeper<Call>>) {
     let clock = Manual::new();
-    let keeper = Timekeeper::new(String::new(), Clock::Manual(Arc::clone(&clock)));
+    let keeper =
+        Timekeeper::new(String::new(), Clock::Manual(Arc::clone(&clock)), Spawner::default());
     (clock, keeper)
 }
 

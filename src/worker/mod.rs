@@ -17,6 +17,7 @@ use crate::job::Task;
 use crate::lifecycle::Lifecycle;
 use crate::priority::Priority;
 use crate::queue::Queue;
+use crate::spawner::Spawner;
 use crate::sync::{AtomicUsize, MODEL, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
@@ -38,6 +39,7 @@ pub(crate) struct Threads {
     pub(crate) max: usize,
     pub(crate) keep_alive: Duration,
     pub(crate) stack_size: Option<usize>,
+    pub(crate) spawner: Spawner,
     pub(crate) on_start: Option<ThreadHook>,
     pub(crate) on_stop: Option<ThreadHook>,
     /// Told of a panic in one of the hooks.
@@ -253,15 +255,12 @@ impl Crew {
         // ORDERING: Relaxed; only the number counts.
         let number = self.names.fetch_add(1, Ordering::Relaxed) + 1;
         let desk = Desk::new(format!("{}-{number}", self.threads.name));
-        let mut builder = thread::Builder::new().name(desk.name.clone());
-        if let Some(size) = self.threads.stack_size {
-            builder = builder.stack_size(size);
-        }
         self.desks.lock().list.push(Arc::clone(&desk));
         // ORDERING: Relaxed; the Release below is what counts.
         self.starting.fetch_add(1, Ordering::Relaxed);
         let (crew, own_desk) = (Arc::clone(self), Arc::clone(&desk));
-        let started = builder.spawn(move || crew.work(own_desk));
+        let Threads { stack_size, spawner, .. } = &self.threads;
+        let started = spawner.start(desk.name.clone(), *stack_size, move || crew.work(own_desk));
         let started = started.map(|handle| self.keep(Arc::clone(&desk), handle));
         // ORDERING: Release pairs with the Acquire in `join_exited`.
         self.starting.fetch_sub(1, Ordering::Release);
