@@ -5,17 +5,17 @@ use crate::error::{BuildError, Panic};
 use crate::idle::MAX_THREADS;
 use crate::job::Bell;
 use crate::metrics::Counters;
+use crate::places::Places;
 use crate::pool::{Core, Inside, Pool, UnseenPanicHook};
 use crate::spawner::Spawner;
 use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
-use crate::unwind;
+use crate::unwind::{self, Payload};
 use crate::worker::{Crew, ThreadHook, Threads};
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// As many as tokio's blocking pool has.
 pub(crate) const DEFAULT_POOL_THREADS: usize = 512;
@@ -312,6 +312,9 @@ impl Builder {
     /// The pool's core, with no thread started; for settings that were validated, or are defaults.
     pub(crate) fn into_core(self) -> Arc<Core> {
         let unseen = Arc::clone(&self.on_unseen_panic);
+        let on_panic: Arc<dyn Fn(Payload) + Send + Sync> = Arc::new(move |payload| {
+            unwind::drop_quietly(unwind::catch(|| unseen(Panic::new(payload, None))));
+        });
         let keeper: Arc<Timekeeper<Bell>> =
             Timekeeper::new(format!("{}-timer", self.name), self.clock, self.spawner.clone());
         let crew = Crew::new(Threads {
@@ -323,11 +326,8 @@ impl Builder {
             spawner: self.spawner,
             on_start: self.on_start,
             on_stop: self.on_stop,
-            on_panic: Arc::new(move |payload| {
-                unwind::drop_quietly(unwind::catch(|| unseen(Panic::new(payload, None))));
-            }),
+            on_panic: Arc::clone(&on_panic),
         });
-        let places = self.queue_limit.map(|limit| limit.min(Semaphore::MAX_PERMITS));
         Arc::new(Core {
             crew,
             counters: Counters::default(),
@@ -337,7 +337,7 @@ impl Builder {
             never_started: Mutex::new(Vec::new()),
             claimed: AtomicU64::new(0),
             inside: Mutex::new(Inside::default()),
-            places: places.map(|limit| Arc::new(Semaphore::new(limit))),
+            places: self.queue_limit.map(|limit| Places::new(limit, on_panic)),
             keeper,
         })
     }

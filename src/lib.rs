@@ -98,7 +98,7 @@
 //! |---|---|---|
 //! | 0 | `sync` | the names of std's, loom's or shuttle's primitives, and what time it is |
 //! | 1 | `unwind` `deadline` `priority` | catching user panics · time that can not overflow · the classes of the queue |
-//! | 2 | `clock` `spawner` `park` `wakers` `lifecycle` `idle` `stop` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
+//! | 2 | `clock` `spawner` `park` `wakers` `places` `lifecycle` `idle` `stop` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · the places in a queue and who waits for one · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
 //! | 3 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 4 | `error` | all public errors |
 //! | 5 | `job` | one job: its cell, its word of state, its two faces |
@@ -122,6 +122,7 @@ mod job;
 mod lifecycle;
 mod metrics;
 mod park;
+mod places;
 mod pool;
 mod priority;
 mod queue;

@@ -11,6 +11,7 @@ use crate::job::{Bell, Early, Owner, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{Counters, Metrics};
 use crate::park;
+use crate::places::{NoPlace, Place, Places};
 use crate::stop::Cause;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::timekeeper::Timekeeper;
@@ -20,7 +21,6 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A pool of threads for blocking jobs. Cheap to clone; the clones are one pool.
 ///
@@ -74,7 +74,7 @@ pub(crate) struct Core {
     /// How many accepted jobs were ever claimed in the queue.
     pub(crate) claimed: AtomicU64,
     /// The places in the queue; none where there is no limit.
-    pub(crate) places: Option<Arc<Semaphore>>,
+    pub(crate) places: Option<Arc<Places>>,
     pub(crate) keeper: Arc<Timekeeper<Bell>>,
     /// Those who wait for this pool's end in one of its own jobs.
     pub(crate) inside: Mutex<Inside>,
@@ -143,10 +143,7 @@ impl Pool {
         let core = Arc::clone(self.core());
         let place = match &core.places {
             None => None,
-            Some(places) => {
-                let place = Arc::clone(places).acquire_owned().await;
-                Some(place.map_err(|_closed| Rejection::ShutDown)?)
-            }
+            Some(places) => Some(places.wait_for().await.ok_or(Rejection::ShutDown)?),
         };
         Permit::new(core, place)
     }
@@ -217,12 +214,7 @@ impl fmt::Debug for Pool {
 
 impl Core {
     /// Takes a job, or ends it at once. `place` is one that was reserved for it.
-    pub(crate) fn submit(
-        &self,
-        task: &Task,
-        parent: Option<&Task>,
-        place: Option<OwnedSemaphorePermit>,
-    ) {
+    pub(crate) fn submit(&self, task: &Task, parent: Option<&Task>, place: Option<Place>) {
         if let Err(why) = self.admit(place) {
             return task.turn_away(why);
         }
@@ -249,7 +241,7 @@ impl Core {
         self.keeper.close();
     }
 
-    fn admit(&self, place: Option<OwnedSemaphorePermit>) -> Result<(), Rejection> {
+    fn admit(&self, place: Option<Place>) -> Result<(), Rejection> {
         let place = match place {
             Some(place) => Some(place),
             None => self.try_place()?,
@@ -260,38 +252,30 @@ impl Core {
             return Err(Rejection::ShutDown);
         }
         if let Some(place) = place {
-            place.forget(); // given back when the job leaves the queue
+            place.keep(); // given back when the job leaves the queue
         }
         Ok(())
     }
 
-    fn try_place(&self) -> Result<Option<OwnedSemaphorePermit>, Rejection> {
-        let Some(places) = &self.places else { return Ok(None) };
-        match Arc::clone(places).try_acquire_owned() {
-            Ok(place) => Ok(Some(place)),
-            Err(tokio::sync::TryAcquireError::NoPermits) => Err(Rejection::QueueFull),
-            Err(tokio::sync::TryAcquireError::Closed) => Err(Rejection::ShutDown),
-        }
+    fn try_place(&self) -> Result<Option<Place>, Rejection> {
+        let place = self.places.as_ref().map(Places::try_take).transpose();
+        place.map_err(|none| match none {
+            NoPlace::Full => Rejection::QueueFull,
+            NoPlace::Closed => Rejection::ShutDown,
+        })
     }
 
     /// Gives a place back, and wakes who waits for one.
     fn free_place(&self) {
         if let Some(places) = &self.places {
-            self.catch(|| places.add_permits(1));
+            places.give_back();
         }
     }
 
     /// Refuses all who wait for a place.
     pub(crate) fn close_places(&self) {
         if let Some(places) = &self.places {
-            self.catch(|| places.close());
-        }
-    }
-
-    /// Calls code that wakes the wakers of those who wait for the pool itself.
-    fn catch(&self, wake: impl FnOnce()) {
-        if let Err(payload) = unwind::catch(wake) {
-            self.unseen_panic(Panic::new(payload, None));
+            places.close();
         }
     }
 
@@ -370,11 +354,11 @@ impl Owner for Core {
 #[must_use = "dropping it gives the place back"]
 pub struct Permit {
     pub(crate) core: Arc<Core>,
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) place: Option<Place>,
 }
 
 impl Permit {
-    fn new(core: Arc<Core>, place: Option<OwnedSemaphorePermit>) -> Result<Self, Rejection> {
+    fn new(core: Arc<Core>, place: Option<Place>) -> Result<Self, Rejection> {
         match core.crew.lifecycle.stage() {
             Stage::Open => Ok(Self { core, place }),
             _ => Err(Rejection::ShutDown),

@@ -1,4 +1,7 @@
 //! Several wakers that wait for the same thing, each under a number of its own.
+//!
+//! A waker whose destructor panics must not unwind out of a destructor of ours: its owner may be
+//! unwinding already. So wakers that are not woken are dropped quietly.
 
 use crate::sync::Mutex;
 use crate::unwind::{self, Payload};
@@ -24,13 +27,13 @@ impl Wakers {
         inner.next = inner.next.max(number + 1);
         let old = inner.list.insert(number, waker);
         drop(inner);
-        drop(old);
+        unwind::drop_quietly(old);
         number
     }
 
     pub(crate) fn unlist(&self, number: u64) {
         let removed = self.0.lock().list.remove(&number);
-        drop(removed);
+        unwind::drop_quietly(removed);
     }
 
     /// Wakes them all. A panic of one is given to `panicked`.

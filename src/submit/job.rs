@@ -3,6 +3,7 @@
 use crate::deadline::Deadline;
 use crate::job::ambient::Ambient;
 use crate::job::{Body, Head, JobContext, JobHandle, Owner, Settings, Task, new_job};
+use crate::places::Place;
 use crate::pool::Core;
 use crate::priority::Priority;
 use std::borrow::Cow;
@@ -11,7 +12,6 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// The settings of one job. Nothing happens until it is spawned.
@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "settings do nothing until a body is spawned with them"]
 pub struct Job {
     core: Arc<Core>,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     parent: Option<Task>,
     priority: Priority,
     name: Option<Cow<'static, str>>,
@@ -65,7 +65,7 @@ impl Job {
     }
 
     /// The place in the queue that was reserved for it, if one was.
-    pub(super) fn in_place(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn in_place(mut self, place: Option<Place>) -> Self {
         self.place = place;
         self
     }
