@@ -8,6 +8,8 @@ use crate::job::state::{Early, Requested};
 use crate::stop::{Cause, Phase};
 use crate::sync::thread;
 use crate::unwind::{self, Payload};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl Cell {
@@ -23,15 +25,16 @@ impl Cell {
     /// As [`stop`](Self::stop), but for the user's code: that is left for the caller to run where it
     /// holds nobody up.
     pub(crate) fn begin_stop(self: &Task, cause: Cause) -> (Option<Phase>, Option<Leftover>) {
-        let leftover = || Leftover { task: Arc::clone(self), cause };
+        let leftover = |left| Leftover { task: Arc::clone(self), left };
         match self.head.state.request_stop(cause) {
             Requested::Claimed => {
-                self.begin_end(Early::Stopped(cause));
-                (Some(Phase::Queued), Some(leftover()))
+                let end = Early::Stopped(cause);
+                self.begin_end(end);
+                (Some(Phase::Queued), Some(leftover(Left::Ended(end))))
             }
             Requested::First { listening } => {
                 self.await_last_word(cause);
-                (Some(Phase::Running), listening.then(leftover))
+                (Some(Phase::Running), listening.then(|| leftover(Left::Told(cause))))
             }
             Requested::Again => (Some(Phase::Running), None),
             Requested::Decided => (None, None),
@@ -52,6 +55,16 @@ impl Cell {
         if self.head.state.claim(end) {
             self.end_claimed(end);
         }
+    }
+
+    /// As [`refuse`](Self::refuse), but for the user's code: that is left for the caller to run where
+    /// nothing hangs on it.
+    pub(crate) fn begin_refuse(self: &Task, why: Rejection) -> Option<Leftover> {
+        let end = Early::Refused(why);
+        self.head.state.claim(end).then(|| {
+            self.begin_end(end);
+            Leftover { task: Arc::clone(self), left: Left::Ended(end) }
+        })
     }
 
     /// Ends a job that the pool never took: it was in no queue and no count.
@@ -107,20 +120,86 @@ impl Cell {
     }
 }
 
-/// What is left of a stop: captures to drop, or listeners to tell.
+/// What is left to do for a job that was ended or stopped.
 #[must_use]
 pub(crate) struct Leftover {
     task: Task,
-    cause: Cause,
+    left: Left,
+}
+
+enum Left {
+    /// It was ended like this: there are captures to drop, and its end is to be told.
+    Ended(Early),
+    /// It runs, and was stopped for this: there are listeners to tell.
+    Told(Cause),
+}
+
+/// What this thread has put off while it tells a parent's listeners.
+type PutOff = VecDeque<Leftover>;
+
+thread_local! {
+    /// None while this thread tells nobody.
+    static PUT_OFF: RefCell<Option<PutOff>> = const { RefCell::new(None) };
 }
 
 impl Leftover {
-    /// Runs the user's code.
+    /// Runs the user's code, and that of those who are stopped with the job: one after the other,
+    /// for a line of jobs may be longer than a thread's stack is deep.
     pub(crate) fn finish(self) {
-        match self.task.head.state.phase() {
-            Phase::Queued => self.task.finish_end(Early::Stopped(self.cause)),
-            Phase::Running => self.task.tell(self.cause),
+        let _telling = Telling::begin();
+        self.run();
+        while let Some(next) = Telling::next() {
+            next.run();
         }
+    }
+
+    /// As [`finish`](Self::finish), in a listener of the parent: when that has been told.
+    pub(super) fn finish_after_parent(self) {
+        if let Some(alone) = Telling::put_off(self) {
+            alone.finish();
+        }
+    }
+
+    fn run(self) {
+        match self.left {
+            Left::Ended(end) => self.task.finish_end(end),
+            Left::Told(cause) => self.task.tell(cause),
+        }
+    }
+}
+
+/// On the stack of a thread that tells a job's listeners. What they put off is its own.
+struct Telling {
+    outer: Option<PutOff>,
+}
+
+impl Telling {
+    fn begin() -> Self {
+        let own = Some(PutOff::new());
+        let outer = PUT_OFF.try_with(|put_off| put_off.replace(own)).ok().flatten();
+        Self { outer }
+    }
+
+    fn next() -> Option<Leftover> {
+        PUT_OFF.try_with(|put_off| put_off.borrow_mut().as_mut()?.pop_front()).ok().flatten()
+    }
+
+    /// Gives it back if this thread tells nobody.
+    fn put_off(leftover: Leftover) -> Option<Leftover> {
+        let mut leftover = Some(leftover);
+        let _ = PUT_OFF.try_with(|put_off| {
+            if let Some(list) = &mut *put_off.borrow_mut() {
+                list.extend(leftover.take());
+            }
+        });
+        leftover
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let _ = PUT_OFF.try_with(|put_off| put_off.replace(outer));
     }
 }
 

@@ -91,10 +91,10 @@ impl Cell {
         let child = Arc::downgrade(self);
         let number = parent.head.listen(Box::new(move |cause| {
             if let Some(child) = child.upgrade() {
-                child.stop(match cause {
-                    Cause::Deadline => Cause::Deadline,
-                    _ => Cause::Parent,
-                });
+                let cause = if cause == Cause::Deadline { cause } else { Cause::Parent };
+                if let (_, Some(leftover)) = child.begin_stop(cause) {
+                    leftover.finish_after_parent();
+                }
             }
         }))?;
         Some(Registration { job: Arc::clone(parent), number })

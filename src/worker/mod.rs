@@ -13,7 +13,7 @@ mod life;
 use crate::error::Rejection;
 use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
-use crate::job::Task;
+use crate::job::{Leftover, Task};
 use crate::lifecycle::Lifecycle;
 use crate::priority::Priority;
 use crate::queue::Queue;
@@ -283,13 +283,21 @@ impl Crew {
         match self.idle.not_started() {
             NotStarted::Uncounted => {}
             NotStarted::Unpark(worker) => worker.unpark(),
-            NotStarted::Alone => loop {
-                self.empty_queue(|task| task.refuse(Rejection::NoThread));
-                if self.idle.leave_alone() {
-                    break;
-                }
-            },
+            NotStarted::Alone => self.refuse_all(),
         }
+    }
+
+    /// Refuses all that is queued. The users' destructors are run when this is no longer counted as
+    /// a searching worker: what they submit and wait for would count on it.
+    fn refuse_all(&self) {
+        let mut left = Vec::new();
+        loop {
+            self.empty_queue(|task| left.extend(task.begin_refuse(Rejection::NoThread)));
+            if self.idle.leave_alone() {
+                break;
+            }
+        }
+        left.into_iter().for_each(Leftover::finish);
     }
 
     fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {

@@ -1,0 +1,167 @@
+//! One test for each bug that the fault tests and the storms found: what went wrong.
+
+#[path = "laws/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use punctual::{Checked, JobContext, JobError, Permit, Phase, Pool, Rejection};
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+use support::{Busy, OnDrop, PanicsOnDrop, news, outcome, pool_of, quiet_panic};
+
+type Reserving = Pin<Box<dyn Future<Output = Result<Permit, Rejection>> + Send>>;
+
+struct OnWake<F: Fn() + Send + Sync>(F);
+
+impl<F: Fn() + Send + Sync> Wake for OnWake<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+fn waker(call: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(OnWake(call)))
+}
+
+/// A pool with one thread and one place in the queue, both taken.
+fn full_pool() -> (Pool, Busy) {
+    let builder = Pool::builder().threads(1..=1).queue_limit(1).on_unseen_panic(|_| ());
+    let pool = builder.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    drop(pool.spawn_blocking(|| ()));
+    (pool, busy)
+}
+
+fn reserving(pool: &Pool) -> Reserving {
+    let pool = pool.clone();
+    Box::pin(async move { pool.reserve().await })
+}
+
+fn is_pending(future: &mut Reserving, waker: &Waker) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(waker)).is_pending()
+}
+
+/// When a pool closed, one waker that panicked left all behind it in the line for a place waiting
+/// for ever.
+#[test]
+fn a_waker_that_panics_leaves_nobody_behind_it_in_the_line() {
+    let (pool, _busy) = full_pool();
+    let woken = Arc::new(AtomicUsize::new(0));
+    let line: Vec<_> = (0..40)
+        .map(|n| {
+            let (mut future, woken) = (reserving(&pool), Arc::clone(&woken));
+            let wake = move || {
+                woken.fetch_add(1, Ordering::SeqCst);
+                assert!(n % 2 == 0 || quiet_panic("a waker"));
+            };
+            assert!(is_pending(&mut future, &waker(wake)));
+            future
+        })
+        .collect();
+    drop(pool.drain());
+    assert_eq!(woken.load(Ordering::SeqCst), 40);
+    for mut future in line {
+        let poll = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(poll, Poll::Ready(Err(Rejection::ShutDown))));
+    }
+}
+
+/// A pool that closed woke those who waited for a place under a lock: a waker that dropped what it
+/// was for, as an executor that runs inline does, waited for itself.
+#[test]
+fn a_waker_may_drop_what_waits_for_a_place() {
+    let (pool, _busy) = full_pool();
+    let slot: Arc<Mutex<Option<Reserving>>> = Arc::default();
+    let (done, is_done) = news();
+    let own = Arc::clone(&slot);
+    let drop_it = waker(move || {
+        let future = own.lock().expect("no panic").take();
+        drop(future);
+        done.send(()).expect("the test listens");
+    });
+    let mut future = reserving(&pool);
+    assert!(is_pending(&mut future, &drop_it));
+    *slot.lock().expect("no panic") = Some(future);
+    let closer = pool.clone();
+    std::thread::spawn(move || drop(closer.drain()));
+    is_done.next();
+}
+
+/// Giving a reserved place back unwound with the panic of the waker of who waited for it.
+#[test]
+fn a_place_given_back_is_not_hit_by_the_next_ones_waker() {
+    let builder = Pool::builder().threads(1..=1).queue_limit(1).on_unseen_panic(|_| ());
+    let pool = builder.build().expect("a thread");
+    let permit = pool.try_reserve().expect("a place");
+    let mut future = reserving(&pool);
+    assert!(is_pending(&mut future, &waker(|| quiet_panic("a waker"))));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(permit))).is_ok());
+    let poll = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(poll, Poll::Ready(Ok(_))));
+}
+
+/// Without a thread to be had, the captures of refused jobs were dropped by a thread that still
+/// counted as a worker: one that submitted a job there, and waited for it, waited for itself.
+#[test]
+fn the_captures_of_a_refused_job_may_wait_for_another() {
+    let gate = |_: &str| Err(io::ErrorKind::WouldBlock.into());
+    let pool = Pool::builder().spawn_gate(gate).build().expect("it needs no thread yet");
+    let (own, (send, outcomes)) = (pool.clone(), news());
+    let capture = OnDrop(move || {
+        let outcome = own.spawn_blocking(|| ()).wait();
+        send.send(outcome).expect("the test listens");
+    });
+    std::thread::spawn(move || drop(pool.spawn_blocking(move || drop(capture))));
+    assert!(matches!(outcomes.next(), Err(JobError::Rejected(Rejection::NoThread))));
+}
+
+/// Dropping a future that waited for a body's end unwound with the panic of its waker's destructor:
+/// in a destructor, where a second panic ends the process.
+#[test]
+fn a_waker_that_panics_when_dropped_does_not_unwind_out_of_a_destructor() {
+    let pool = pool_of(1);
+    let busy = Busy::all(&pool, 1);
+    let job = pool.spawn_blocking(|| ());
+    let grenade = PanicsOnDrop;
+    let waker = waker(move || assert!(size_of_val(&grenade) == 0));
+    let mut stopped = Box::pin(job.stopped());
+    let mut end = Box::pin(pool.drain());
+    let mut cx = Context::from_waker(&waker);
+    assert!(stopped.as_mut().poll(&mut cx).is_pending() && end.as_mut().poll(&mut cx).is_pending());
+    drop(waker);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(end))).is_ok());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(stopped))).is_ok());
+    drop(busy);
+    outcome(job).expect("it returns");
+}
+
+/// Stopping a line of running jobs, each the parent of the next, recursed as deep as the line is
+/// long, and overflowed the stack of who stopped the first.
+#[test]
+fn stopping_a_long_line_of_running_children_needs_no_deep_stack() {
+    fn next(cx: &JobContext, left: u32, up: Sender<()>) -> Checked<()> {
+        if left == 0 {
+            up.send(()).expect("the test listens");
+        } else {
+            drop(cx.job().spawn(move |cx| next(cx, left - 1, up)));
+        }
+        cx.sleep(Duration::MAX)
+    }
+    let pool = Pool::builder().threads(0..=700).thread_stack_size(128 << 10);
+    let pool = pool.build().expect("no thread is needed");
+    let (up, is_up) = news();
+    let first = pool.spawn(move |cx| next(cx, 600, up));
+    is_up.next();
+    let small = std::thread::Builder::new().stack_size(256 << 10);
+    let stopping = small.spawn(move || first.cancel()).expect("a thread");
+    assert_eq!(stopping.join().expect("no panic"), Some(Phase::Running));
+    pool.drain().wait();
+    assert_eq!(pool.metrics().cancelled_running, 601);
+}
