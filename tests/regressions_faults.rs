@@ -14,7 +14,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-use support::{Busy, OnDrop, PanicsOnDrop, news, outcome, pool_of, quiet_panic};
+use support::{Busy, OnDrop, PanicsOnDrop, error, news, outcome, pool_of, quiet_panic};
 
 type Reserving = Pin<Box<dyn Future<Output = Result<Permit, Rejection>> + Send>>;
 
@@ -164,4 +164,28 @@ fn stopping_a_long_line_of_running_children_needs_no_deep_stack() {
     assert_eq!(stopping.join().expect("no panic"), Some(Phase::Running));
     pool.drain().wait();
     assert_eq!(pool.metrics().cancelled_running, 601);
+}
+
+/// When both the body and its hook for late values panicked as they were dropped, the second panic
+/// was told to nobody; and if its payload panicked, too, the job had no outcome, ever.
+#[test]
+fn two_destructors_that_panic_are_both_told() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new(PanicsOnDrop)); // a payload that panics, too
+        }
+    }
+    let (send, told) = news();
+    let builder = Pool::builder().threads(1..=1);
+    let builder = builder.on_unseen_panic(move |panic| assert!(send.send(panic.id()).is_ok()));
+    let pool = builder.build().expect("a thread");
+    let _busy = Busy::all(&pool, 1);
+    let (capture, hook) = (Grenade, Grenade);
+    let job = pool.job().on_late(move |()| assert!(size_of_val(&hook) == 0));
+    let job = job.spawn_blocking(move || assert!(size_of_val(&capture) == 0));
+    let id = job.id();
+    assert_eq!(job.cancel(), Some(Phase::Queued));
+    assert!(error(job).is_cancelled());
+    assert_eq!([told.next(), told.next()], [Some(id); 2]);
 }

@@ -52,8 +52,8 @@ pub(crate) trait Run: Send + Sync {
     fn run(&self, cx: &JobContext);
 
     /// Drops the body, captures and all, and gives what must outlive that until the job is
-    /// published. A panic on the way becomes its payload.
-    fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>);
+    /// published. Panics on the way become their payloads.
+    fn drop_body(&self) -> (Option<Ambient>, [Option<Payload>; 2]);
 
     /// Drops the outcome that the body left, if there is one. A panic nobody saw is given back.
     fn drop_outcome(&self) -> Option<Payload>;

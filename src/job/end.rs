@@ -105,8 +105,8 @@ impl Cell {
     }
 
     fn drop_body_and_publish(&self, end: Early) {
-        let (ambient, dropped) = self.slot.drop_body();
-        if let Err(payload) = dropped {
+        let (ambient, panics) = self.slot.drop_body();
+        for payload in panics.into_iter().flatten() {
             self.head.unseen_panic(payload);
         }
         self.head.owner.decided(match end {

@@ -77,11 +77,12 @@ where
         cell.head.forget_listeners();
     }
 
-    fn drop_body(&self) -> (Option<Ambient>, Result<(), Payload>) {
-        let Some(Body { call, on_late, ambient }) = self.take_body() else { return (None, Ok(())) };
-        let dropped = unwind::drop_caught(call);
-        let hook_dropped = unwind::drop_caught(on_late);
-        (Some(ambient), dropped.and(hook_dropped))
+    fn drop_body(&self) -> (Option<Ambient>, [Option<Payload>; 2]) {
+        let Some(Body { call, on_late, ambient }) = self.take_body() else {
+            return (None, [None, None]);
+        };
+        let panics = [unwind::drop_caught(call).err(), unwind::drop_caught(on_late).err()];
+        (Some(ambient), panics)
     }
 
     fn drop_outcome(&self) -> Option<Payload> {
