@@ -1,0 +1,318 @@
+//! One storm: pools, threads that submit to them, an end, and the books.
+
+use crate::handling::{Errand, Hand};
+use crate::jobs::{Luggage, Spawned, let_go, spawn};
+use crate::ledger::{self, BOOKS, Thing, raise, saw};
+use crate::rng::Rng;
+use crate::watchdog;
+use crate::weather::Weather;
+use punctual::{Builder, Metrics, Pool, StopGuard};
+use std::io;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the pools' threads are named by.
+const NAME: &str = "storm";
+
+/// What was forgotten: nobody drops it before the pools are gone. (To forget it for good would be a
+/// leak, of the job's record.)
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+pub(crate) enum Kept {
+    Job(Spawned),
+    Guard(StopGuard),
+}
+
+pub(crate) fn keep(this: Kept) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(this);
+}
+
+/// How a storm ends for its pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Drain,
+    Shutdown,
+    /// In no time at all.
+    Cut,
+    /// By a job of the pool.
+    Inside,
+    /// While jobs are submitted.
+    Middle,
+    /// All let go of the pool, and that is it.
+    Dropped,
+}
+
+const ENDS: [End; 6] =
+    [End::Drain, End::Shutdown, End::Cut, End::Inside, End::Middle, End::Dropped];
+
+struct Storm {
+    weather: Weather,
+    jobs: u64,
+    end: End,
+    pools: Vec<Pool>,
+    token: Mutex<CancellationToken>,
+}
+
+/// Lets a storm rage, and gives the number of jobs in it. Panics with all that is wrong after it.
+pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
+    let mut rng = Rng::new(seed);
+    BOOKS.clear();
+    let jobs = rng.pick(if weather.short { &[1, 40, 300, 2_000] } else { &[300, 4_000, 20_000] });
+    let jobs = jobs.min(most);
+    let end = rng.pick(&ENDS);
+    let pools: Vec<_> = (0..=rng.below(2)).map(|_| pool(&mut rng, weather)).collect();
+    let name = format!("storm {seed:#x} ({}, {jobs} jobs, {end:?})", weather.name);
+    watchdog::watch(name.clone(), &pools);
+    let token = Mutex::new(CancellationToken::new());
+    let storm = Storm { weather, jobs, end, pools, token };
+    let submitters = rng.pick(&[1, 2, 2, 3]);
+    thread::scope(|s| {
+        let (errands, orders) = mpsc::channel();
+        for n in 0..submitters {
+            let (errands, rng) = (errands.clone(), Rng::new(seed ^ (n + 1)));
+            let storm = &storm;
+            let share = storm.jobs / submitters;
+            s.spawn(move || calmly("a submitter", || storm.submit(share, rng, &errands)));
+        }
+        drop(errands);
+        let (storm, mut rng) = (&storm, Rng::new(!seed));
+        s.spawn(move || {
+            let hand = Hand { weather, pool: &storm.pools[0], stranger: None };
+            for errand in orders {
+                calmly("a stranger", || hand.run(errand, &mut rng));
+            }
+        });
+        if end == End::Middle {
+            s.spawn(move || storm.end_in_the_middle(seed));
+        }
+    });
+    watchdog::stage("all is submitted");
+    let wrong = storm.finish(&mut rng);
+    assert!(wrong.is_empty(), "after {name}:\n{}", wrong.join("\n"));
+    BOOKS.submitted.load(Relaxed)
+}
+
+impl Storm {
+    fn submit(&self, mut left: u64, mut rng: Rng, stranger: &Sender<Errand>) {
+        let weather = self.weather;
+        while left > 0 {
+            let pool = &self.pools[rng.below(self.pools.len() as u64) as usize];
+            let batch = rng.pick(&[1, 8, 32, 128, 512]).min(left);
+            left -= batch;
+            let token = self.token.lock().expect("no panic under it").clone();
+            let jobs: Vec<_> = (0..batch)
+                .filter_map(|_| {
+                    let job = match rng.below(40) {
+                        0 => pool.try_reserve().ok()?.job(),
+                        1 => pool.blocking_reserve().ok()?.job(),
+                        _ => pool.job(),
+                    };
+                    let own = rng.one_in(16).then(|| pool.clone());
+                    let token = rng.one_in(8).then(|| token.clone());
+                    let luggage = Luggage { weather, pool: own, token, heirs: 2 };
+                    Some(spawn(job, &mut rng, luggage))
+                })
+                .collect();
+            if rng.one_in(4) {
+                let old = std::mem::take(&mut *self.token.lock().expect("no panic under it"));
+                old.cancel();
+            }
+            let hand = Hand { weather, pool, stranger: Some(stranger) };
+            jobs.into_iter().for_each(|job| hand.deal_with(job, &mut rng));
+            watchdog::progress();
+        }
+    }
+
+    fn end_in_the_middle(&self, seed: u64) {
+        let mut rng = Rng::new(seed.rotate_left(7));
+        while BOOKS.submitted.load(Relaxed) < self.jobs / 2 {
+            thread::yield_now();
+        }
+        for pool in &self.pools {
+            let end = if rng.one_in(2) { pool.drain() } else { pool.shutdown() };
+            match rng.below(3) {
+                0 => drop(end),
+                1 => drop(end.within(Duration::from_micros(rng.pick(&[0, 300]))).wait()),
+                _ => drop(end.wait()),
+            }
+        }
+    }
+
+    /// Ends the pools, and gives what is wrong then.
+    fn finish(self, rng: &mut Rng) -> Vec<String> {
+        let Self { weather, end, pools, token, .. } = self;
+        drop(token);
+        for pool in &pools {
+            match end {
+                End::Drain => drop(pool.drain().wait()),
+                End::Shutdown => drop(pool.shutdown().wait()),
+                End::Cut => drop(pool.shutdown().within(Duration::ZERO).wait()),
+                End::Inside => end_inside(pool, rng),
+                End::Middle | End::Dropped => {}
+            }
+        }
+        watchdog::unwatch();
+        let metrics = if end == End::Dropped {
+            drop(pools);
+            None
+        } else {
+            Some(pools.into_iter().map(settle).collect::<Vec<_>>())
+        };
+        until("the threads have left", || threads() == 0);
+        let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+        for this in kept {
+            match this {
+                Kept::Guard(guard) => drop(guard),
+                Kept::Job(job) if !job.handle.is_finished() => {
+                    BOOKS.wrong(format!("a handle hangs: {:?}", job.handle.info()));
+                    let_go(job);
+                }
+                Kept::Job(job) if rng.one_in(2) => saw(&job.record, job.handle.wait()),
+                Kept::Job(job) => let_go(job),
+            }
+        }
+        until("all is dropped", || BOOKS.is_balanced());
+        let mut wrong = BOOKS.faults(metrics.as_deref());
+        if BOOKS.refused_threads.load(Relaxed) > 0 && !weather.few_threads {
+            wrong.push("threads were refused".to_owned());
+        }
+        wrong
+    }
+}
+
+/// Has a job end its own pool.
+fn end_inside(pool: &Pool, rng: &mut Rng) {
+    let (own, draining) = (pool.clone(), rng.one_in(2));
+    let record = Arc::new(AtomicU32::new(0));
+    let known = Arc::clone(&record);
+    let capture = ledger::Capture::new(&record, false);
+    BOOKS.submitted.fetch_add(1, Relaxed);
+    let handle = pool.spawn(move |_| {
+        ledger::starts(&known);
+        let end = if draining { own.drain() } else { own.shutdown() };
+        drop(end.within(Duration::from_millis(1)).wait()); // all threads may be waiting so
+        ledger::returns(&known, true);
+        drop(capture);
+        Ok::<_, Thing>(Thing::new(false))
+    });
+    saw(&record, handle.wait());
+}
+
+/// The last look at a pool, which has ended, or ends here.
+fn settle(pool: Pool) -> Metrics {
+    let report = pool.shutdown().wait();
+    let metrics = pool.metrics();
+    if !report.still_running.is_empty() {
+        BOOKS.wrong(format!("still running: {:?}", report.still_running));
+    }
+    let named = report.finished + report.never_started.len() as u64;
+    if named != metrics.accepted {
+        BOOKS.wrong(format!("a report of {named} jobs, and {metrics:?}"));
+    }
+    let left = (metrics.threads, metrics.queued, metrics.overdue, metrics.timers);
+    if left != (0, 0, 0, 0) {
+        BOOKS.wrong(format!("left of a pool: {pool:#?}"));
+    }
+    metrics
+}
+
+fn pool(rng: &mut Rng, weather: Weather) -> Pool {
+    let most = rng.pick(&[1, 1, 2, 2, 4, 64]);
+    let fewest = rng.pick(&[0, 0, 1, most]);
+    let settings = rng.clone();
+    let build = |threads| builder(&mut settings.clone(), weather, threads).build();
+    rng.next();
+    match build(fewest..=most) {
+        Ok(pool) => pool,
+        Err(_) if weather.few_threads => build(0..=most).expect("it needs no thread yet"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn builder(rng: &mut Rng, weather: Weather, threads: RangeInclusive<usize>) -> Builder {
+    let times = [Duration::ZERO, Duration::from_micros(200), Duration::from_secs(9), Duration::MAX];
+    let mut builder = Pool::builder().name(NAME).threads(threads).keep_alive(rng.pick(&times));
+    if rng.one_in(2) {
+        builder = builder.queue_limit(rng.pick(&[1, 7, 256, usize::MAX]));
+    }
+    if rng.one_in(8) {
+        builder = builder.default_timeout(rng.pick(&times));
+    }
+    if rng.one_in(4) {
+        builder = builder.default_grace(rng.pick(&times));
+    }
+    if rng.one_in(4) {
+        builder = builder.thread_stack_size(512 << 10);
+    }
+    if rng.one_in(3) {
+        builder = builder.on_thread_start(hook(rng, weather)).on_thread_stop(hook(rng, weather));
+    }
+    if weather.few_threads {
+        let state = AtomicU64::new(rng.next());
+        builder = builder.spawn_gate(move |_| {
+            let mut rng = Rng::new(state.fetch_add(1, Relaxed));
+            let given = rng.one_in(2);
+            BOOKS.refused_threads.fetch_add(u64::from(!given), Relaxed);
+            if given { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        });
+    }
+    let state = AtomicU64::new(rng.next());
+    builder.on_unseen_panic(move |panic| {
+        BOOKS.told.fetch_add(1, Relaxed);
+        drop(panic); // which may panic
+        if Rng::new(state.fetch_add(1, Relaxed)).one_in(16) {
+            std::panic::resume_unwind(Box::new("the hook for panics"));
+        }
+    })
+}
+
+/// A hook of the threads, which panics as often as anything does.
+fn hook(rng: &mut Rng, weather: Weather) -> impl Fn() + Send + Sync + 'static {
+    let state = AtomicU64::new(rng.next());
+    move || {
+        let mut rng = Rng::new(state.fetch_add(1, Relaxed));
+        if rng.one_in(weather.panics) {
+            raise(&mut rng);
+        }
+    }
+}
+
+/// Nothing that a thread of the storm does unwinds: what panics is the jobs', and caught.
+fn calmly(who: &str, does: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(does)) {
+        let text = payload.downcast_ref::<String>().cloned();
+        BOOKS.wrong(format!("{who} panics: {}", text.unwrap_or_default()));
+        ledger::discard(payload);
+    }
+}
+
+/// How many threads of the pools there are.
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("linux");
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    let prefix = format!("{NAME}-");
+    tasks.flatten().filter_map(name).filter(|name| name.starts_with(&prefix)).count()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn threads() -> usize {
+    0
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed() > PATIENCE {
+            return BOOKS.wrong(format!("in vain: {what}"));
+        }
+        thread::yield_now();
+    }
+}
