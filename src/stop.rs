@@ -192,21 +192,28 @@ impl TokenLink {
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::sync::mpsc;
+    use std::task::Wake;
 
     fn listener(send: &mpsc::Sender<u32>, n: u32) -> Listener {
         let send = send.clone();
         Box::new(move |_| send.send(n).expect("the test listens"))
     }
 
+    #[track_caller]
+    fn listed(listeners: &Listeners, listener: Listener) -> u64 {
+        let Added::Listed(number) = listeners.add(listener) else { panic!("nothing is told yet") };
+        number
+    }
+
     #[test]
     fn listeners_are_told_in_their_order_and_once() {
         let (send, told) = mpsc::channel();
         let listeners = Listeners::default();
-        for n in 0..3 {
-            assert!(matches!(listeners.add(listener(&send, n)), Added::Listed(_)));
-        }
-        assert!(listeners.remove(1).is_some());
+        let numbers = [0, 1, 2].map(|n| listed(&listeners, listener(&send, n)));
+        assert!(listeners.remove(numbers[1]).is_some());
+        assert!(listeners.remove(numbers[1]).is_none(), "it is gone");
         for _ in 0..2 {
             listeners.tell(Cause::Caller, unwind::discard);
         }
@@ -215,23 +222,101 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_listener_waits_for_its_call() {
+    fn a_listener_hears_the_cause_and_its_panic_stops_no_other() {
+        let (send, told) = mpsc::channel();
+        let listeners = Listeners::default();
+        let _ = listed(&listeners, Box::new(|_| std::panic::resume_unwind(Box::new(7))));
+        let _ = listed(&listeners, Box::new(move |cause| send.send(cause).expect("a listener")));
+        let mut panics = Vec::new();
+        listeners.tell(Cause::Parent, |payload| panics.push(payload.downcast_ref().copied()));
+        assert_eq!((panics, told.recv()), (vec![Some(7)], Ok(Cause::Parent)));
+    }
+
+    #[test]
+    fn what_is_cleared_away_is_given_back_and_never_told() {
+        let (send, told) = mpsc::channel();
+        let listeners = Listeners::default();
+        let number = listed(&listeners, listener(&send, 0));
+        let lazy = listed(&listeners, listener(&send, 1));
+        assert!(listeners.remove_lazily(lazy).is_some());
+        assert!(listeners.remove_lazily(lazy).is_none(), "it is gone");
+        assert!(listeners.clear().into_keys().eq([number]));
+        listeners.tell(Cause::Caller, unwind::discard);
+        assert_eq!(told.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn removing_a_listener_waits_for_its_call_and_for_no_other() {
         let (started, has_started) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
+        let (over, is_over) = mpsc::channel();
         let listeners = Listeners::default();
         let slow: Listener = Box::new(move |_| {
             started.send(()).expect("the test listens");
             may_go.recv().expect("the test lets it go");
+            over.send(()).expect("the test listens");
         });
-        let Added::Listed(number) = listeners.add(slow) else { panic!("nothing is told yet") };
+        let number = listed(&listeners, slow);
+        let other = listed(&listeners, Box::new(|_| ()));
         thread::scope(|s| {
             s.spawn(|| listeners.tell(Cause::Token, unwind::discard));
             has_started.recv().expect("it is called");
+            assert!(listeners.remove(other).is_some(), "this one is not called");
+            assert!(listeners.remove_lazily(number).is_none(), "this does not wait");
             let removing = s.spawn(|| listeners.remove(number).is_none());
+            (0..100).for_each(|_| thread::yield_now()); // for one that does not wait
             assert!(!removing.is_finished(), "the call is still under way");
             go.send(()).expect("it waits");
             assert!(removing.join().expect("no panic"));
+            assert_eq!(is_over.try_recv(), Ok(()));
         });
         assert_eq!(listeners.inner.lock().calling, None);
+    }
+
+    #[test]
+    fn a_listener_that_removes_itself_does_not_wait() {
+        let listeners = Arc::new(Listeners::default());
+        let (send, told) = mpsc::channel();
+        let own = Arc::clone(&listeners);
+        let number = listed(
+            &listeners,
+            Box::new(move |_| send.send(own.remove(0).is_none()).expect("the test listens")),
+        );
+        assert_eq!(number, 0);
+        listeners.tell(Cause::Caller, unwind::discard);
+        assert_eq!(told.recv(), Ok(true));
+    }
+
+    struct Called(mpsc::Sender<()>);
+
+    impl Wake for Called {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).expect("the test listens");
+        }
+    }
+
+    #[test]
+    fn a_token_wakes_its_link_as_long_as_there_is_one() {
+        let (send, woken) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Called(send)));
+        let token = CancellationToken::new();
+        let _kept = TokenLink::new(token.clone(), &waker).expect("it is not cancelled");
+        drop(TokenLink::new(token.clone(), &waker));
+        token.cancel();
+        assert_eq!(woken.try_iter().count(), 1, "the other link was dropped");
+        assert!(TokenLink::new(token, &waker).is_none(), "it is cancelled");
+    }
+
+    #[test]
+    fn every_cause_says_who_asked() {
+        use Cause::*;
+        let causes = [Caller, Token, Deadline, Shutdown, Dropped, Parent];
+        let said = causes.map(|cause| cause.to_string());
+        assert_eq!(said[2..4], ["its deadline passed", "the pool shut down"]);
+        assert!(
+            said.iter()
+                .zip(["handle", "token", "deadline", "pool", "handle", "parent"])
+                .all(|(said, who)| said.contains(who))
+        );
     }
 }
