@@ -96,3 +96,8 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// For who knows the pool's own type.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+pub(crate) mod fake;
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;

@@ -1,0 +1,104 @@
+//! A pool that is none, by a manual clock: for tests of what a job does by itself.
+
+use super::*;
+use crate::clock::Manual;
+use crate::job::ambient::Ambient;
+use crate::priority::Priority;
+use crate::sync::Mutex;
+use std::convert::Infallible;
+use std::panic::Location;
+
+/// What a job tells its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Started,
+    Claimed(Early),
+    Decided(Tally),
+    Ended,
+    UnseenPanic,
+}
+
+/// A job's owner that only notes what it is told.
+pub(crate) struct Fake {
+    clock: Clock,
+    keeper: Arc<Timekeeper<Bell>>,
+    told: Mutex<Vec<Told>>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> (Arc<Manual>, Arc<Self>) {
+        let manual = Manual::new();
+        let clock = Clock::Manual(Arc::clone(&manual));
+        let keeper = Timekeeper::new(String::new(), clock.clone());
+        (manual, Arc::new(Self { clock, keeper, told: Mutex::default() }))
+    }
+
+    /// A job that does nothing.
+    pub(crate) fn idle_job(self: &Arc<Self>, priority: Priority) -> Task {
+        let call = |_: &JobContext| Ok::<_, Infallible>(());
+        self.job_of(priority, None, call).0
+    }
+
+    pub(crate) fn job<T: Send + 'static, E: Send + 'static>(
+        self: &Arc<Self>,
+        settings: Settings,
+        call: impl FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+    ) -> (Task, JobHandle<T, E>) {
+        self.job_of(Priority::Normal, Some(Box::new(settings)), call)
+    }
+
+    fn job_of<T: Send + 'static, E: Send + 'static>(
+        self: &Arc<Self>,
+        priority: Priority,
+        settings: Option<Box<Settings>>,
+        call: impl FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+    ) -> (Task, JobHandle<T, E>) {
+        let now = self.clock.now();
+        let owner: Arc<dyn Owner> = Arc::clone(self) as _;
+        let head = Head::new(owner, settings, priority, now, Location::caller());
+        new_job(head, Body { call, on_late: None, ambient: Ambient::capture(now) })
+    }
+
+    /// What was told since this was last asked.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut *self.told.lock())
+    }
+
+    fn note(&self, told: Told) {
+        self.told.lock().push(told);
+    }
+}
+
+impl Owner for Fake {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
+        &self.keeper
+    }
+
+    fn started(&self) {
+        self.note(Told::Started);
+    }
+
+    fn claimed(&self, end: Early, _: &dyn Fn() -> JobInfo) {
+        self.note(Told::Claimed(end));
+    }
+
+    fn decided(&self, tally: Tally) {
+        self.note(Told::Decided(tally));
+    }
+
+    fn ended(&self) {
+        self.note(Told::Ended);
+    }
+
+    fn unseen_panic(&self, _: Panic) {
+        self.note(Told::UnseenPanic);
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
