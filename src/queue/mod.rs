@@ -119,3 +119,6 @@ impl Queue {
         }
     }
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;
