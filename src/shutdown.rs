@@ -177,7 +177,8 @@ impl Shutdown {
                 break report;
             }
         };
-        while !core.crew.is_here() && !core.crew.join_exited() && !limit.has_passed() {
+        let is_up = || core.keeper.clock().is_past(self.limit);
+        while !core.crew.is_here() && !core.crew.join_exited() && !is_up() {
             park_for(JOIN_PAUSE);
         }
         report

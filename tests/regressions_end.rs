@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod support;
 
+use punctual::testing::ManualClock;
 use punctual::{Pool, Shutdown};
 use std::cell::RefCell;
 use std::future::Future;
@@ -36,6 +37,22 @@ fn within_bounds_the_wait_for_threads_too() {
     let report = pool.shutdown().within(ms(20)).wait(); // hangs if it joins
     assert_eq!(report.finished, 1);
     gate.open();
+}
+
+/// By a manual clock, `wait` had its report in time, and then joined the thread of a body that went on.
+#[test]
+fn within_bounds_the_wait_by_a_manual_clock_too() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let shutdown = pool.shutdown().within(ms(20));
+    let (send, report) = news();
+    let waiting = std::thread::spawn(move || send.send(shutdown.wait()));
+    until("it waits for its time", || pool.metrics().timers == 1);
+    clock.advance(ms(20));
+    assert_eq!(report.next().still_running.len(), 1); // in vain, if it joins
+    drop(busy);
+    waiting.join().expect("no panic").expect("the test listens");
 }
 
 /// A first wait that timed out took the threads' handles with it.
