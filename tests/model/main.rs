@@ -57,13 +57,8 @@ fn settings() -> impl Strategy<Value = Settings> {
 fn asked() -> impl Strategy<Value = Asked> {
     let deadline = prop::option::weighted(0.2, -2..12_i64);
     let token = prop::option::weighted(0.25, 0..TOKENS);
-    let priority = prop_oneof![
-        4 => Just(Priority::Normal),
-        1 => Just(Priority::High),
-        1 => Just(Priority::Low),
-    ];
     let times = (time(), deadline, time(), time(), time());
-    (any::<bool>(), priority, times, token, any::<bool>()).prop_map(
+    (any::<bool>(), priority(), times, token, any::<bool>()).prop_map(
         |(named, priority, (timeout, deadline, queue, run, grace), token, on_late)| Asked {
             named,
             priority,
@@ -163,12 +158,20 @@ impl StateMachineTest for Machine {
     }
 }
 
+fn priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![
+        4 => Just(Priority::Normal),
+        1 => Just(Priority::High),
+        1 => Just(Priority::Low),
+    ]
+}
+
 /// `PROPTEST_CASES` says how many programs.
-fn config() -> ProptestConfig {
+fn config(usual: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
     let is_defect = option_env!("PUNCTUAL_IMPATIENT").is_some(); // each try to shrink may hang
     ProptestConfig {
-        cases: cases.unwrap_or(2_000),
+        cases: cases.unwrap_or(usual),
         max_shrink_iters: if is_defect { 1 } else { 10_000 },
         max_local_rejects: u32::MAX,
         failure_persistence: None,
@@ -177,8 +180,26 @@ fn config() -> ProptestConfig {
 }
 
 prop_state_machine! {
-    #![proptest_config(config())]
+    #![proptest_config(config(2_000))]
 
     #[test]
     fn a_pool_does_what_its_specification_does(sequential 1..40 => Machine);
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    /// Long queues, in which the turns of the lower classes come.
+    #[test]
+    fn a_worker_serves_classes_in_their_order(
+        jobs in prop::collection::vec((priority(), prop::bool::weighted(0.2)), 1..60),
+    ) {
+        let mut steps = vec![Step::Submit(By::Pool, Asked::default())];
+        for (priority, inside) in &jobs {
+            let by = if *inside { By::Body(0) } else { By::Pool };
+            steps.push(Step::Submit(by, Asked { priority: *priority, ..Asked::default() }));
+        }
+        steps.extend((0..=jobs.len()).map(|_| Step::Act(0, Act::Return)));
+        both::run(&program::PLAIN, &steps);
+    }
 }
