@@ -4,6 +4,8 @@
 
 #![no_main]
 
+#[path = "../../tests/model/body.rs"]
+mod body;
 #[path = "../../tests/model/both.rs"]
 mod both;
 mod bytes;

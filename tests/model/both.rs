@@ -1,5 +1,6 @@
 //! One program, run by a pool and by its specification: all that can be seen is compared.
 
+use crate::body::Handle;
 use crate::program::{Act, By, FAR, Outcome, Settings, Step, TOKENS, Time};
 use crate::real::{self, PATIENCE, Real};
 use crate::spec::run_limit;
@@ -77,6 +78,9 @@ impl Both {
 
     fn compare(&mut self, step: &Step) {
         self.compare_ends(step);
+        self.real.look_at_waiting();
+        let waiting = (self.real.waiting.len(), self.real.permits.len());
+        assert_eq!(waiting, (self.spec.waiting, self.spec.permits), "places, after {step:?}");
         let Self { real, spec } = self;
         for (n, job) in spec.jobs.iter().enumerate() {
             let expected = Sight::expected(spec, n, real.jobs[n].handle.is_some());
@@ -156,7 +160,7 @@ impl Sight {
             assert_eq!(cx.id(), job.stopper.id());
             (cx.cause(), cx.deadline().instant().map(since_birth))
         };
-        let poll = |handle: &real::Handle| {
+        let poll = |handle: &Handle| {
             pin!(handle.stopped()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
         Self {
@@ -204,12 +208,11 @@ impl Info {
     fn expected(spec: &Pool, n: usize) -> Self {
         let job = &spec.jobs[n];
         let (queued_for, ran_for) = job.times(spec.now);
-        let is_queued = job.stage == Stage::Queued;
         let overdue = job.decided.filter(|_| job.is_overdue());
         Self {
             name: job.asked.named.then(|| format!("n{n}")),
             priority: job.asked.priority,
-            phase: if is_queued { Phase::Queued } else { Phase::Running },
+            phase: job.phase(),
             queued_for: real::ms(queued_for),
             ran_for: real::ms(ran_for),
             overdue_by: overdue.map(|at| real::ms(spec.now - at)),
@@ -241,9 +244,11 @@ pub(crate) fn aim(spec: &Pool, step: &Step) -> Option<Step> {
         Step::Take(n) => Step::Take(held(n)?),
         Step::DropHandle(n) => Step::DropHandle(held(n)?),
         Step::CancelByDrop(n) => Step::CancelByDrop(held(n)?),
+        Step::GiveUp(n) => Step::GiveUp(n.checked_rem(spec.waiting)?),
         Step::DropPermit => (spec.permits > 0).then_some(Step::DropPermit)?,
         Step::Advance(time) => Step::Advance(time),
-        Step::Reserve | Step::Drain(_) | Step::Shutdown(_) | Step::DropPool => {
+        Step::DropPool => (spec.held && spec.waiting == 0).then_some(Step::DropPool)?,
+        Step::Reserve | Step::Await | Step::Drain(_) | Step::Shutdown(_) => {
             spec.held.then(|| step.clone())?
         }
     })

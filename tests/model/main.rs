@@ -4,6 +4,7 @@
 //! result. A failing one shrinks to the few steps that matter, and is printed as the code for
 //! `programs`, where such are kept.
 
+mod body;
 mod both;
 mod program;
 mod programs;
@@ -118,6 +119,8 @@ impl ReferenceStateMachine for Machine {
             8 => job().prop_map(Step::CancelOwnToken),
             8 => (0..TOKENS).prop_map(Step::CancelToken),
             8 => Just(Step::Reserve),
+            6 => Just(Step::Await),
+            2 => (0..4_usize).prop_map(Step::GiveUp),
             4 => Just(Step::DropPermit),
             4 => within().prop_map(Step::Drain),
             4 => within().prop_map(Step::Shutdown),

@@ -88,6 +88,10 @@ pub(crate) enum Step {
     DropHandle(usize),
     CancelByDrop(usize),
     Reserve,
+    /// Waits for a place.
+    Await,
+    /// Waits no longer.
+    GiveUp(usize),
     DropPermit,
     /// Within a time, or without one.
     Drain(Option<Time>),
@@ -101,7 +105,7 @@ pub(crate) enum Said {
     Nothing,
     /// To `cancel`.
     Hit(Option<Phase>),
-    /// To `reserve`.
+    /// To `try_reserve`.
     Reserved(Result<(), Rejection>),
     /// To a body that goes on: why it is to stop.
     Checked(Option<Cause>),

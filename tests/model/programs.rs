@@ -6,8 +6,8 @@
 use crate::both::run;
 use crate::program::Act::{Check, Checkpoint, Fail, Listen, Panic, Return, Token, Unlisten};
 use crate::program::Step::{
-    Act, Advance, Cancel, CancelByDrop, CancelOwnToken, CancelToken, Drain, DropHandle, DropPermit,
-    DropPool, Reserve, Shutdown, Submit, Take,
+    Act, Advance, Await, Cancel, CancelByDrop, CancelOwnToken, CancelToken, Drain, DropHandle,
+    DropPermit, DropPool, GiveUp, Reserve, Shutdown, Submit, Take,
 };
 use crate::program::{Asked, By, FAR, PLAIN, Settings, Step};
 use punctual::Priority;
@@ -136,6 +136,16 @@ fn a_place_that_is_reserved_is_nobody_elses() {
     run(&of_limit(1), &[plain(), Reserve, DropPermit, plain(), Reserve]);
     run(&of_limit(2), &[plain(), Reserve, Drain(None), on_permit(), Act(0, Return)]);
     run(&of_limit(2), &[plain(), Reserve, DropPool, on_permit(), Act(0, Return)]);
+}
+
+#[test]
+fn places_are_given_in_the_order_they_were_asked_for() {
+    let on_permit = || by(By::Permit, |job| job.queue = Some(4));
+    let steps = [plain(), Await, Await, Await, plain(), on_permit(), GiveUp(0), Cancel(2)];
+    let last = [Reserve, on_permit(), DropPool, Act(0, Return), Drain(Some(3)), Advance(3)];
+    run(&of_limit(1), &[steps.as_slice(), &last].concat());
+    run(&of_limit(1), &[steps.as_slice(), &[Await, Await, Shutdown(None), DropPermit]].concat());
+    run(&PLAIN, &[Await, on_permit(), Await, GiveUp(0), Drain(None), Await, on_permit()]);
 }
 
 #[test]

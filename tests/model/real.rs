@@ -1,17 +1,17 @@
 //! A real pool that takes the steps of a program. Its bodies do what they are told.
 
+use crate::body::{Capture, Handle, Marks, Order, Reply, Value, obey};
 use crate::program::{Act, Asked, By, FAR, Outcome, Said, Settings, Step, TOKENS, Time};
 use punctual::testing::ManualClock;
 use punctual::{
-    AbortHandle, Cause, JobContext, JobError, JobHandle, Permit, Phase, Pool, Shutdown,
+    AbortHandle, Cause, JobContext, JobError, JobHandle, Permit, Phase, Pool, Rejection, Shutdown,
     ShutdownReport,
 };
 use std::future::Future;
-use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 /// After so long a pool counts as hung.
 pub(crate) const PATIENCE: Duration =
     Duration::from_secs(if option_env!("PUNCTUAL_IMPATIENT").is_some() { 5 } else { 30 });
-
-pub(crate) type Handle = JobHandle<Value, &'static str>;
 
 pub(crate) struct Real {
     pub(crate) pool: Option<Pool>,
@@ -36,6 +34,8 @@ pub(crate) struct Real {
     clock: ManualClock,
     tokens: Vec<CancellationToken>,
     pub(crate) permits: Vec<Permit>,
+    /// Who waits for a place, in the order they came.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 pub(crate) struct Job {
@@ -49,50 +49,19 @@ pub(crate) struct Job {
     replies: Receiver<Reply>,
 }
 
-/// What a job leaves behind.
-#[derive(Default)]
-pub(crate) struct Marks {
-    pub(crate) captures_dropped: AtomicUsize,
-    pub(crate) values_dropped: AtomicUsize,
-    pub(crate) values_late: AtomicUsize,
-    pub(crate) told: Mutex<Vec<Cause>>,
-}
-
-/// Who waits for the end of the pool, and polls only when woken.
+/// Who waits for the end of the pool.
 pub(crate) struct End {
     pub(crate) report: Option<ShutdownReport>,
-    shutdown: Option<Pin<Box<Shutdown>>>,
-    woken: Arc<Flag>,
+    shutdown: Option<Woken<Shutdown>>,
 }
 
-enum Order {
-    Act(Act),
-    Spawn(Launch),
-}
+/// Who waits for a place.
+pub(crate) type Waiting = Woken<dyn Future<Output = Result<Permit, Rejection>>>;
 
-enum Reply {
-    GoesOn(Option<Cause>),
-    Spawned(Handle),
-}
-
-type Launch = Box<dyn FnOnce(punctual::Job) -> Handle + Send>;
-
-/// What a body has captured.
-struct Capture(Arc<Marks>);
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        self.0.captures_dropped.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// What a body returns.
-pub(crate) struct Value(Arc<Marks>);
-
-impl Drop for Value {
-    fn drop(&mut self) {
-        self.0.values_dropped.fetch_add(1, Ordering::SeqCst);
-    }
+/// A future that is polled only when it was woken.
+pub(crate) struct Woken<F: ?Sized> {
+    flag: Arc<Flag>,
+    future: Pin<Box<F>>,
 }
 
 struct Flag(AtomicBool);
@@ -127,6 +96,7 @@ impl Real {
             clock,
             tokens: (0..TOKENS).map(|_| CancellationToken::new()).collect(),
             permits: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -147,6 +117,8 @@ impl Real {
                 let permit = self.pool().try_reserve();
                 return Said::Reserved(permit.map(|permit| self.permits.push(permit)));
             }
+            Step::Await => self.await_place(),
+            Step::GiveUp(at) => drop(self.waiting.remove(at)),
             Step::DropPermit => drop(self.permits.remove(0)),
             Step::Drain(within) => self.await_end(self.pool().drain(), within),
             Step::Shutdown(within) => self.await_end(self.pool().shutdown(), within),
@@ -220,8 +192,26 @@ impl Real {
 
     fn await_end(&mut self, shutdown: Shutdown, within: Option<Time>) {
         let shutdown = set(shutdown, within.map(ms), Shutdown::within);
-        let woken = Arc::new(Flag(AtomicBool::new(true)));
-        self.ends.push(End { report: None, shutdown: Some(Box::pin(shutdown)), woken });
+        let shutdown = Some(Woken::new(Box::pin(shutdown)));
+        self.ends.push(End { report: None, shutdown });
+    }
+
+    fn await_place(&mut self) {
+        let pool = self.pool().clone();
+        self.waiting.push(Woken::new(Box::pin(async move { pool.reserve().await })));
+    }
+
+    /// Those who are told first are those who came first.
+    pub(crate) fn look_at_waiting(&mut self) {
+        let given: Vec<_> = self.waiting.iter_mut().map(Woken::poll).collect();
+        let told = given.iter().take_while(|place| place.is_some()).count();
+        for place in given.into_iter().flatten() {
+            match place {
+                Ok(permit) => self.permits.push(permit),
+                Err(why) => assert_eq!(why, Rejection::ShutDown),
+            }
+        }
+        self.waiting.drain(..told);
     }
 
     fn pool(&self) -> &Pool {
@@ -301,54 +291,28 @@ impl Job {
 impl End {
     /// Looks again if it was woken; whether the report is there.
     pub(crate) fn look(&mut self) -> bool {
-        if let Some(shutdown) = &mut self.shutdown {
-            let waker = Waker::from(Arc::clone(&self.woken));
-            let was_woken = self.woken.0.swap(false, Ordering::SeqCst);
-            let mut poll = || shutdown.as_mut().poll(&mut Context::from_waker(&waker));
-            if let Poll::Ready(report) = if was_woken { poll() } else { Poll::Pending } {
-                (self.report, self.shutdown) = (Some(report), None);
-            }
+        if let Some(report) = self.shutdown.as_mut().and_then(Woken::poll) {
+            (self.report, self.shutdown) = (Some(report), None);
         }
         self.report.is_some()
     }
 }
 
-/// A body: does as it is told, and returns when nobody tells it anything any more.
-fn obey(
-    cx: &JobContext,
-    orders: &Receiver<Order>,
-    replies: &Sender<Reply>,
-    marks: &Arc<Marks>,
-) -> Result<(), &'static str> {
-    let mut guards = Vec::new();
-    while let Ok(order) = orders.recv() {
-        let mut said = cx.check().err().map(|stopped| stopped.cause());
-        match order {
-            Order::Spawn(launch) => {
-                let handle = launch(cx.job());
-                replies.send(Reply::Spawned(handle)).expect("the test listens");
-                continue;
-            }
-            Order::Act(Act::Return) => break,
-            Order::Act(Act::Fail) => return Err("failed"),
-            Order::Act(Act::Panic) => resume_unwind(Box::new("panicked")),
-            Order::Act(Act::Checkpoint) => cx.checkpoint(),
-            Order::Act(Act::Check) => {}
-            Order::Act(Act::Token) => said = said.filter(|_| cx.token().is_cancelled()),
-            Order::Act(Act::Listen { panics }) => {
-                let marks = Arc::clone(marks);
-                guards.push(cx.on_stop(move |cause| {
-                    marks.told.lock().expect("no panic under it").push(cause);
-                    if panics {
-                        resume_unwind(Box::new("a function panics"));
-                    }
-                }));
-            }
-            Order::Act(Act::Unlisten) => drop(guards.pop()),
-        }
-        replies.send(Reply::GoesOn(said)).expect("the test listens");
+impl<F: Future + ?Sized> Woken<F> {
+    fn new(future: Pin<Box<F>>) -> Self {
+        Self { flag: Arc::new(Flag(AtomicBool::new(true))), future }
     }
-    Ok(())
+
+    fn poll(&mut self) -> Option<F::Output> {
+        if !self.flag.0.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        let waker = Waker::from(Arc::clone(&self.flag));
+        match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
 }
 
 /// A setting, if it is asked for.

@@ -33,6 +33,8 @@ impl Pool {
                 self.permits += usize::from(reserved.is_ok());
                 return Said::Reserved(reserved);
             }
+            Step::Await => self.waiting += 1,
+            Step::GiveUp(_) => self.waiting -= 1,
             Step::DropPermit => self.permits -= 1,
             Step::Drain(within) => self.close(within),
             Step::Shutdown(within) => {
@@ -44,11 +46,15 @@ impl Pool {
         Said::Nothing
     }
 
-    /// What follows by itself: free workers start jobs, and who waits for the end looks.
+    /// What follows by itself: free workers start jobs, those who wait for a place get one.
     pub(crate) fn settle(&mut self, mut start: impl FnMut(&[usize]) -> usize) {
         while let may @ [_, ..] = &*self.may_start() {
             let next = start(may);
             self.start(next);
+        }
+        while self.waiting > 0 && self.admit() != Err(Rejection::QueueFull) {
+            self.waiting -= 1;
+            self.permits += usize::from(self.admit().is_ok());
         }
         self.look_for_the_end();
     }
@@ -112,11 +118,7 @@ impl Pool {
 
     /// Law 8: it says whether it hit a queued job, a running one, or nothing.
     fn cancel(&mut self, own: usize) -> Option<Phase> {
-        let hit = match self.jobs[own].stage {
-            _ if self.jobs[own].outcome.is_some() => None,
-            Stage::Queued => Some(Phase::Queued),
-            _ => Some(Phase::Running),
-        };
+        let hit = Some(self.jobs[own].phase()).filter(|_| self.jobs[own].outcome.is_none());
         self.stop(own, Cause::Caller);
         hit
     }

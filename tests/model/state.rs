@@ -1,7 +1,7 @@
 //! What the specification knows of a pool and its jobs.
 
 use crate::program::{Asked, By, Outcome, Settings, TOKENS, Time};
-use punctual::{Cause, Priority};
+use punctual::{Cause, Phase, Priority};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(crate) struct Pool {
     pub(crate) jobs: Vec<Job>,
     pub(crate) ends: Vec<End>,
     pub(crate) permits: usize,
+    /// How many wait for a place.
+    pub(crate) waiting: usize,
     pub(crate) tokens: [bool; TOKENS],
     pub(crate) closed: bool,
     /// Whether anybody holds the pool.
@@ -97,6 +99,11 @@ impl Job {
         }
     }
 
+    /// Law 2: queued means never ran.
+    pub(crate) fn phase(&self) -> Phase {
+        if self.started.is_none() { Phase::Queued } else { Phase::Running }
+    }
+
     pub(crate) fn is_overdue(&self) -> bool {
         self.stage == Stage::Running && self.outcome.is_some()
     }
@@ -116,6 +123,7 @@ impl Pool {
             jobs: Vec::new(),
             ends: Vec::new(),
             permits: 0,
+            waiting: 0,
             tokens: [false; TOKENS],
             closed: false,
             held: true,
