@@ -1,8 +1,10 @@
 //! The books that every scenario keeps, and closes at its end.
 
+use crate::scenarios::support::{Gate, wait_for_stop};
 use crate::sync::thread;
-use crate::{JobContext, JobError, Metrics, Phase, Pool};
+use crate::{Checked, Job, JobContext, JobError, JobHandle, Metrics, Phase, Pool, Stopped};
 use std::fmt::Debug;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,8 +23,12 @@ struct Facts {
     called: AtomicU32,
     returned: AtomicU32,
     captures_dropped: AtomicU32,
+    panics: AtomicU32,
     seen: Mutex<Option<Seen>>,
 }
+
+/// What a body says that panics because its scenario wants it to.
+pub(super) const ON_PURPOSE: &str = "on purpose";
 
 /// A job's outcome, as its handle gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,8 @@ impl Entry {
         move |cx| {
             let facts = &capture.0.0;
             count(&facts.called);
+            let own = crate::current().is_some_and(|current| current.id() == cx.id());
+            assert!(own, "in its body `current` is the job's own");
             let result = body(cx);
             count(&facts.returned);
             result
@@ -84,7 +92,7 @@ impl Entry {
     pub(super) fn looks(
         &self,
         times: u32,
-    ) -> impl FnOnce(&JobContext) -> crate::Checked<u32> + Send + 'static {
+    ) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
         self.body(move |cx| {
             for _ in 0..times {
                 cx.check()?;
@@ -98,11 +106,29 @@ impl Entry {
     pub(super) fn deaf(
         &self,
         yields: u32,
-    ) -> impl FnOnce(&JobContext) -> crate::Checked<u32> + Send + 'static {
+    ) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
         self.body(move |_| {
             (0..yields).for_each(|_| thread::yield_now());
             Ok(yields)
         })
+    }
+
+    /// A body that returns when it is stopped, and not before.
+    pub(super) fn until_stopped(&self) -> impl FnOnce(&JobContext) -> Checked<()> + Send + 'static {
+        self.body(wait_for_stop)
+    }
+
+    /// A body that panics.
+    pub(super) fn panics(&self) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
+        let entry = self.clone();
+        self.body(move |_| {
+            count(&entry.0.panics);
+            resume_unwind(Box::new(ON_PURPOSE))
+        })
+    }
+
+    pub(super) fn has_returned(&self) -> bool {
+        counted(&self.0.returned) > 0
     }
 
     pub(super) fn was_called(&self) -> bool {
@@ -114,7 +140,8 @@ impl Entry {
         let seen = match outcome {
             Ok(_) => Seen::Returned,
             Err(JobError::Failed(_)) => Seen::Failed,
-            Err(JobError::Panicked(_)) => Seen::Panicked,
+            Err(JobError::Panicked(panic)) if panic.message() == ON_PURPOSE => Seen::Panicked,
+            Err(JobError::Panicked(panic)) => panic!("{panic}"),
             Err(JobError::Cancelled(stop)) => Seen::Cancelled(stop.phase()),
             Err(JobError::TimedOut(stop)) => Seen::TimedOut(stop.phase()),
             Err(JobError::Rejected(_)) => Seen::Rejected,
@@ -129,7 +156,6 @@ impl Entry {
             Seen::Returned | Seen::Failed => {
                 assert_eq!(counted(&self.0.returned), 1, "Ok and Failed mean ran to the end");
             }
-            Seen::Panicked => assert_eq!(counted(&self.0.called), 1, "it ran"),
             _ => {} // it runs, but its worker may not have come to the call yet
         }
         seen
@@ -140,12 +166,47 @@ impl Entry {
     }
 }
 
+/// A job whose body waits at a gate, whoever asks it to stop.
+pub(super) struct Stuck {
+    pub(super) entry: Entry,
+    pub(super) job: JobHandle<u32, Stopped>,
+    pub(super) gate: Gate,
+}
+
+impl Stuck {
+    /// Lets the body return, and gives what the handle shows.
+    pub(super) fn let_go(self) -> Seen {
+        self.gate.open();
+        self.entry.enter(&self.job.wait())
+    }
+}
+
 impl Books {
+    /// Submits a job with these settings that waits at a gate, and maybe waits until it does.
+    pub(super) fn stuck(&self, settings: Job, begun: bool) -> Stuck {
+        let (entry, gate, started) = (self.entry(), Gate::default(), Gate::default());
+        let (pass, tell) = (gate.clone(), started.clone());
+        let job = settings.spawn(entry.body(move |_| {
+            tell.open();
+            pass.pass();
+            Checked::Ok(0)
+        }));
+        if begun {
+            started.pass();
+        }
+        Stuck { entry, job, gate }
+    }
+
     /// The entry of a new job.
     pub(super) fn entry(&self) -> Entry {
         let entry = Entry::default();
         self.list().push(entry.clone());
         entry
+    }
+
+    /// Enters what other books have, of jobs of the same pool.
+    pub(super) fn append(&self, other: &Self) {
+        self.list().append(&mut other.list());
     }
 
     /// How many outcomes are such.
@@ -182,6 +243,8 @@ impl Books {
             + metrics.cancelled_running
             + metrics.timed_out_running;
         assert_eq!(ran, number(&|e| e.was_called()), "{metrics:?}");
+        let panics = number(&|e| counted(&e.0.panics) > 0);
+        assert!(metrics.panicked <= panics, "no body panics unasked: {metrics:?}");
         assert_eq!(number(&|e| counted(&e.0.called) > 1), 0, "a body is called once");
         let never = |e: &Entry| e.seen().is_some_and(Seen::is_never) == e.was_called();
         assert_eq!(

@@ -1,38 +1,245 @@
-//! The end of a pool, and who is too late.
+//! The end of a pool, and who is too late for it.
 
-use crate::scenarios::books::{Books, Seen};
-use crate::scenarios::explore;
-use crate::sync::model::thread::spawn;
-use crate::{Phase, Pool};
+use crate::scenarios::books::{Books, Entry, Seen, Stuck};
+use crate::scenarios::scenarios;
+use crate::scenarios::support::{Tally, join, ms};
+use crate::sync::model::chance;
+use crate::sync::model::thread::{spawn, yield_now};
+use crate::testing::ManualClock;
+use crate::{Checked, JobContext, JobHandle, Phase, Pool, Rejection, ShutdownReport, Stopped};
+use std::sync::Arc;
 
-/// Law 10: the report names exactly those that never started.
+/// A body that knows of the shutdown that was called before it began.
+fn asked(
+    entry: &Entry,
+    closed: &Tally,
+) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
+    let closed = closed.clone();
+    let unasked = move |cx: &JobContext| {
+        let closed = closed.get() > 0; // before it looks
+        assert!(!closed || cx.is_stopped(), "it began after the shutdown, unasked");
+        (0..2).for_each(|_| yield_now());
+        cx.check().map(|()| 0)
+    };
+    entry.body(unasked)
+}
+
+/// The report of a pool whose threads have all left agrees with the books.
+fn check_report(report: &ShutdownReport, books: &Books) {
+    assert!(report.still_running.is_empty(), "all threads have left: {report:?}");
+    let never = books.number_seen(Seen::Cancelled(Phase::Queued));
+    assert_eq!(report.never_started.len() as u64, never, "{report:?}");
+    let ran =
+        books.number_seen(Seen::Returned) + books.number_seen(Seen::Cancelled(Phase::Running));
+    assert_eq!(report.finished, ran, "{report:?}");
+}
+
+/// Law 10: the report names exactly those that never started, and no body starts unasked.
 fn a_shutdown_against_submissions() {
     let pool = Pool::builder().threads(1..=2).build().expect("threads");
-    let books = Books::default();
+    let (books, closed) = (Books::default(), Tally::default());
     let submitters = [2, 1].map(|jobs| {
-        let (pool, books) = (pool.clone(), books.clone());
+        let (pool, books, closed) = (pool.clone(), books.clone(), closed.clone());
         spawn(move || {
             let entries: Vec<_> = (0..jobs).map(|_| books.entry()).collect();
-            let jobs: Vec<_> = entries.iter().map(|entry| pool.spawn(entry.looks(2))).collect();
+            let spawn = |entry| pool.spawn(asked(entry, &closed));
+            let jobs: Vec<_> = entries.iter().map(spawn).collect();
             for (job, entry) in jobs.into_iter().zip(&entries) {
                 entry.enter(&job.wait());
             }
         })
     });
     let entry = books.entry();
-    let job = pool.spawn(entry.looks(1));
-    let report = pool.shutdown().wait();
+    let job = pool.spawn(asked(&entry, &closed));
+    let shutdown = pool.shutdown();
+    closed.add();
+    let report = shutdown.wait();
     entry.enter(&job.wait());
-    submitters.into_iter().for_each(|submitter| submitter.join().expect("no panic"));
-    assert!(report.still_running.is_empty(), "all threads have left: {report:?}");
-    let seen = |seen| books.number_seen(seen);
-    assert_eq!(report.never_started.len() as u64, seen(Seen::Cancelled(Phase::Queued)));
-    let finished = seen(Seen::Returned) + seen(Seen::Cancelled(Phase::Running));
-    assert_eq!(report.finished, finished, "{report:?}");
+    join(submitters);
+    check_report(&report, &books);
     books.agree(&pool);
 }
 
-#[test]
-fn scenario_a_shutdown_against_submissions() {
-    explore("a_shutdown_against_submissions", a_shutdown_against_submissions);
+/// Law 6: a job that is submitted while the pool begins to stop needs no worker to end.
+fn a_late_submission_to_a_busy_pool() {
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let stuck = books.stuck(pool.job(), true);
+    let closer = {
+        let pool = pool.clone();
+        spawn(move || drop(pool.shutdown()))
+    };
+    let entry = books.entry();
+    let seen = entry.enter(&pool.spawn(entry.looks(1)).wait()); // while the worker is busy
+    assert!(matches!(seen, Seen::Cancelled(Phase::Queued) | Seen::Rejected), "{seen:?}");
+    assert_eq!(stuck.let_go(), Seen::Returned, "the body has the last word");
+    join([closer]);
+    books.close(pool);
+}
+
+/// A drain whose time is up, while jobs start, end and are submitted.
+fn a_drain_cut_short() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=2).build().expect("threads");
+    let books = Books::default();
+    let Stuck { entry: stuck, job: stuck_job, gate } = books.stuck(pool.job(), false);
+    let entries = [books.entry(), books.entry(), books.entry()];
+    let jobs = entries.clone().map(|entry| pool.spawn(entry.looks(1)));
+    let other = {
+        let (pool, books) = (pool.clone(), books.clone());
+        spawn(move || {
+            let entry = books.entry();
+            entry.enter(&pool.spawn(entry.deaf(2)).wait());
+        })
+    };
+    let over = Tally::default();
+    let is_over = over.clone();
+    let mover = spawn(move || {
+        while is_over.get() == 0 {
+            clock.advance(ms(5));
+            yield_now();
+        }
+    });
+    let report = pool.drain().within(ms(10)).wait();
+    over.add();
+    let stuck_seen = stuck.enter(&stuck_job.wait()); // cut, while its body goes on
+    let started = stuck_seen == Seen::Cancelled(Phase::Running);
+    assert!(started || stuck_seen == Seen::Cancelled(Phase::Queued), "{stuck_seen:?}");
+    for (job, entry) in jobs.into_iter().zip(&entries) {
+        entry.enter(&job.wait());
+    }
+    join([other, mover]);
+    let never = books.number_seen(Seen::Cancelled(Phase::Queued));
+    assert_eq!(report.never_started.len() as u64, never, "{report:?}");
+    assert!(report.still_running.len() >= usize::from(started), "{report:?}");
+    let named = (report.never_started.len() + report.still_running.len()) as u64;
+    assert_eq!(report.finished + named, pool.metrics().accepted, "{report:?}");
+    gate.open();
+    books.close(pool);
+}
+
+/// Two that wait for the pool's end, one inside a job of it.
+fn a_shutdown_from_inside() {
+    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let books = Books::default();
+    let inside = books.entry();
+    let own = pool.clone();
+    let cut = chance(2) == 0;
+    let job = pool.spawn(inside.body(move |_| {
+        let report = if cut { own.shutdown() } else { own.drain() }.wait();
+        Checked::Ok(report)
+    }));
+    let entries = [books.entry(), books.entry()];
+    let jobs = entries.clone().map(|entry| pool.spawn(entry.looks(2)));
+    let other = {
+        let pool = pool.clone();
+        spawn(move || drop(pool.drain().wait()))
+    };
+    for (job, entry) in jobs.into_iter().zip(&entries) {
+        entry.enter(&job.wait());
+    }
+    let outcome = job.wait();
+    inside.enter(&outcome);
+    let report = outcome.expect("nobody stops it before it starts, and then it does not look");
+    let named = (report.never_started.len() + report.still_running.len()) as u64;
+    assert_eq!(report.finished + named, pool.metrics().accepted, "{report:?}");
+    join([other]);
+    books.close(pool);
+}
+
+/// The last handle of a pool is dropped by one of its own jobs.
+fn the_last_pool_dropped_by_its_own_job() {
+    let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
+    let core = Arc::clone(pool.core());
+    let books = Books::default();
+    let entry = books.entry();
+    let own = pool.clone();
+    let job = pool.spawn(entry.body(move |cx| {
+        drop(own);
+        Checked::Ok(cx.job())
+    }));
+    let waits = books.entry();
+    let waiting = pool.spawn(waits.looks(1));
+    drop(pool);
+    assert_eq!(waits.enter(&waiting.wait()), Seen::Returned, "accepted is done");
+    let outcome = job.wait();
+    entry.enter(&outcome);
+    let child = books.entry();
+    let late = outcome.expect("it returns").spawn(child.looks(1)); // no pool, no thread left, maybe
+    assert_eq!(child.enter(&late.wait()), Seen::Returned);
+    books.close(Pool::of(core));
+}
+
+/// As many wait as the limit allows, a freed place is free at once, and who waits for one is told.
+fn permits_against_a_shutdown() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
+    let books = Books::default();
+    let takers = [0, 1].map(|n| {
+        let (pool, books) = (pool.clone(), books.clone());
+        spawn(move || match pool.blocking_reserve() {
+            Ok(permit) if n == 1 && chance(3) == 0 => drop(permit),
+            Ok(permit) => {
+                let entry = books.entry();
+                let job: JobHandle<_, Stopped> = permit.spawn(entry.looks(1));
+                job.cancel();
+                let seen = entry.enter(&job.wait());
+                assert!(seen != Seen::Rejected || pool.try_reserve().is_err());
+            }
+            Err(why) => assert_eq!(why, Rejection::ShutDown),
+        })
+    });
+    let entry = books.entry();
+    entry.enter(&pool.spawn(entry.looks(1)).wait());
+    if chance(2) == 0 {
+        drop(pool.shutdown());
+    }
+    join(takers);
+    books.close(pool);
+}
+
+/// Law 11: while the worker is busy, exactly as many are accepted as may wait; and the places of
+/// those that are cancelled are free at once (law 6).
+fn submissions_against_the_queue_limit() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(2).build().expect("a thread");
+    let books = Books::default();
+    let stuck = books.stuck(pool.job(), true);
+    let submitters = [(); 2].map(|()| {
+        let (pool, books) = (pool.clone(), books.clone());
+        spawn(move || {
+            for _ in 0..2 {
+                let entry = books.entry();
+                let job = pool.spawn(entry.looks(1)); // two submitters, two places
+                assert_eq!(job.cancel(), Some(Phase::Queued), "there was a place");
+                entry.enter(&job.wait());
+            }
+        })
+    });
+    join(submitters);
+    let entries = [books.entry(), books.entry(), books.entry()];
+    let racing = entries.clone().map(|entry| {
+        let (pool, gate) = (pool.clone(), stuck.gate.clone());
+        spawn(move || {
+            let job = pool.spawn(entry.looks(1));
+            gate.pass();
+            entry.enter(&job.wait());
+        })
+    });
+    while pool.metrics().accepted + pool.metrics().rejected < 8 {
+        yield_now();
+    }
+    stuck.let_go();
+    join(racing);
+    let rejected = entries.iter().filter(|entry| entry.seen() == Some(Seen::Rejected));
+    assert_eq!(rejected.count(), 1, "two of three may wait");
+    books.close(pool);
+}
+
+scenarios! {
+    a_shutdown_against_submissions
+    a_late_submission_to_a_busy_pool
+    a_drain_cut_short
+    a_shutdown_from_inside
+    the_last_pool_dropped_by_its_own_job
+    permits_against_a_shutdown
+    submissions_against_the_queue_limit
 }

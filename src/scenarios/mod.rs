@@ -14,8 +14,11 @@
 
 mod books;
 mod ends;
+mod handles;
 mod stops;
+mod support;
 mod threads;
+mod time;
 
 use crate::sync::model;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -23,10 +26,25 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+/// Makes a test of each scenario: a function of the file's.
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        mod tests {
+            $(
+                #[test]
+                fn $name() {
+                    crate::scenarios::explore(stringify!($name), super::$name);
+                }
+            )*
+        }
+    };
+}
+use scenarios;
 
 /// How many schedules of a scenario there are where nobody says so.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 10_000;
 /// How many are run from one seed: the most that must be run to see a failure again.
 const BATCH: usize = 500;
 /// More steps than any execution takes that comes to an end.
@@ -41,10 +59,6 @@ enum How {
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|n| n.parse().expect("a number"))
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
 }
 
 /// Runs a scenario under many schedules.

@@ -1,10 +1,15 @@
 //! Who stops a job, and who runs it.
 
-use crate::scenarios::books::{Books, Seen};
-use crate::scenarios::{explore, ms};
-use crate::sync::model::thread::spawn;
+use crate::job::Bell;
+use crate::scenarios::books::{Books, Seen, Stuck};
+use crate::scenarios::scenarios;
+use crate::scenarios::support::{Tally, join, ms, wait_for_stop};
+use crate::sync::model::chance;
+use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
-use crate::{Phase, Pool};
+use crate::timekeeper::Alarm;
+use crate::{Cause, JobError, Phase, Pool};
+use tokio_util::sync::CancellationToken;
 
 /// Law 8: what a cancel says it hit is what it hit.
 fn cancels_against_submissions() {
@@ -26,13 +31,14 @@ fn cancels_against_submissions() {
     let stoppers = [jobs[0].abort_handle(), jobs[2].abort_handle()];
     let canceller = spawn(move || stoppers.iter().for_each(|job| job.abort()));
     let again = jobs[2].cancel();
+    let metrics = pool.metrics();
+    assert!(metrics.resolved() <= metrics.accepted, "{metrics:?}");
     for (n, (job, entry)) in jobs.into_iter().zip(&entries).enumerate() {
         let seen = entry.enter(&job.wait());
         assert!(n != 1 || seen == Seen::Returned, "nobody stopped it: {seen:?}");
         assert!(n != 2 || again != Some(Phase::Queued) || seen == Seen::Cancelled(Phase::Queued));
     }
-    other.join().expect("no panic");
-    canceller.join().expect("no panic");
+    join([other, canceller]);
     books.close(pool);
 }
 
@@ -43,11 +49,6 @@ fn check_hit(hit: Option<Phase>, seen: Seen) {
         None => seen == Seen::Returned,
     };
     assert!(agrees, "the cancel hit {hit:?}, the outcome is {seen:?}");
-}
-
-#[test]
-fn scenario_cancels_against_submissions() {
-    explore("cancels_against_submissions", cancels_against_submissions);
 }
 
 /// Law 5: not before the deadline, and by deadline and grace.
@@ -75,12 +76,216 @@ fn deadlines_against_runs_and_cancels() {
             assert!(clock.now() >= due, "timed out before its time");
         }
     }
-    canceller.join().expect("no panic");
-    mover.join().expect("no panic");
+    join([canceller, mover]);
     books.close(pool);
 }
 
-#[test]
-fn scenario_deadlines_against_runs_and_cancels() {
-    explore("deadlines_against_runs_and_cancels", deadlines_against_runs_and_cancels);
+/// A job that could not start in time does not start, whoever sees it first: its alarm or a worker.
+fn a_late_start_against_the_queue_timeout() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let entries = [books.entry(), books.entry()];
+    let jobs = entries.clone().map(|entry| pool.job().queue_timeout(ms(5)).spawn(entry.deaf(1)));
+    let mover = {
+        let clock = clock.clone();
+        spawn(move || clock.advance(ms(5)))
+    };
+    for (job, entry) in jobs.into_iter().zip(&entries) {
+        job.wait_stopped();
+        let queued_for = job.info().queued_for();
+        let seen = entry.enter(&job.wait());
+        assert!(seen != Seen::Returned || queued_for < ms(5), "it began after {queued_for:?}");
+    }
+    join([mover]);
+    books.close(pool);
+}
+
+/// Law 5: two threads notice deadlines of one job at once; its body still has its grace time.
+fn two_deadlines_noticed_at_once() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let Stuck { entry, job, gate } = books.stuck(pool.job().timeout(ms(5)).grace(ms(10)), true);
+    let task = pool.core().crew.at_desks().remove(0).0;
+    let ringers = [(); 2].map(|()| {
+        let (task, clock) = (task.clone(), clock.clone());
+        spawn(move || {
+            clock.advance(ms(5));
+            Bell::Job(task).ring();
+        })
+    });
+    let opener = spawn(move || gate.open());
+    let outcome = job.wait();
+    if let Err(JobError::TimedOut(stop)) = &outcome {
+        panic!("the clock shows 10 ms, deadline and grace are 15 ms: {stop:?}");
+    }
+    assert_eq!(entry.enter(&outcome), Seen::Returned, "the body has the last word");
+    join(ringers);
+    join([opener]);
+    drop(task);
+    books.close(pool);
+}
+
+/// Tokens: one that a job was given, and its own.
+fn tokens_against_submissions() {
+    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let books = Books::default();
+    let token = CancellationToken::new();
+    let entries = [books.entry(), books.entry(), books.entry()];
+    let canceller = {
+        let token = token.clone();
+        spawn(move || {
+            yield_now();
+            token.cancel();
+        })
+    };
+    let own = entries[2].body(|cx| {
+        let (token, mirror) = (cx.token(), cx.token());
+        let other = spawn(move || token.cancel());
+        join([other]);
+        assert!(mirror.is_cancelled() && cx.is_stopped());
+        cx.check().map(|()| 0)
+    });
+    let jobs = [
+        pool.job().token(&token).spawn(entries[0].looks(2)),
+        pool.job().token(&token).timeout(ms(1000)).spawn(entries[1].looks(2)),
+        pool.spawn(own),
+    ];
+    let hit = jobs[0].cancel();
+    for (n, (job, entry)) in jobs.into_iter().zip(&entries).enumerate() {
+        let outcome = job.wait();
+        if let Err(JobError::Cancelled(stop)) = &outcome {
+            assert!(n == 0 || stop.cause() == Cause::Token, "{stop:?}");
+        }
+        let seen = entry.enter(&outcome);
+        assert!(n != 2 || seen == Seen::Cancelled(Phase::Running), "its own token stops it");
+        assert!(n != 0 || hit != Some(Phase::Queued) || seen == Seen::Cancelled(Phase::Queued));
+    }
+    join([canceller]);
+    assert!(token.is_cancelled());
+    books.close(pool);
+}
+
+/// Law 15: a stopped parent's children are stopped, though they are spawned just then.
+fn a_parents_stop_against_its_children() {
+    let pool = Pool::builder().threads(2..=2).build().expect("threads");
+    let books = Books::default();
+    let (entry, children) = (books.entry(), Books::default());
+    let theirs = children.clone();
+    let job = pool.spawn(entry.body(move |cx| {
+        let child = theirs.entry();
+        let grandchildren = theirs.clone();
+        let child_job = cx.job().spawn(child.body(move |cx| {
+            let entry = grandchildren.entry();
+            let outcome = cx.job().spawn(entry.until_stopped()).wait();
+            entry.enter(&outcome);
+            cx.check()
+        }));
+        let other = theirs.entry();
+        let other_job = cx.job().spawn(other.looks(1));
+        other_job.cancel(); // which is not the parent's stop, nor its other child's
+        let stopped = wait_for_stop(cx);
+        child.enter(&child_job.wait());
+        other.enter(&other_job.wait());
+        stopped
+    }));
+    let hit = job.cancel();
+    let seen = entry.enter(&job.wait());
+    assert_eq!(Some(seen), hit.map(Seen::Cancelled), "the stop is seen by who waits for it");
+    books.append(&children);
+    books.close(pool);
+}
+
+/// Law 7: a listener is told once, and never after its guard is dropped.
+fn listeners_against_a_cancel() {
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let entry = books.entry();
+    let (told, kept, after) = (Tally::default(), Tally::default(), Tally::default());
+    let counts = (told.clone(), kept.clone(), after.clone());
+    let body = entry.body(move |cx| {
+        let (told, kept, after) = counts;
+        let gone = Tally::default();
+        let guard = {
+            let (told, gone) = (told.clone(), gone.clone());
+            cx.on_stop(move |_| {
+                told.add();
+                yield_now();
+                (0..gone.get()).for_each(|_| after.add());
+            })
+        };
+        let _kept = cx.on_stop(move |_| kept.add());
+        yield_now();
+        drop(guard);
+        gone.add(); // from here on it is not called, and not in a call
+        let stopped = cx.is_stopped();
+        let late = Tally::default();
+        let count = late.clone();
+        let _late = cx.on_stop(move |_| count.add());
+        assert!(late.get() == 1 || !stopped, "registered late: at once");
+        cx.check()
+    });
+    let job = pool.spawn(body);
+    let stopper = job.abort_handle();
+    let other = spawn(move || stopper.abort());
+    job.cancel();
+    join([other]);
+    entry.enter(&job.wait());
+    assert_eq!(after.get(), 0, "called after its guard was dropped");
+    assert!(told.get() <= 1 && kept.get() <= 1, "told is told once");
+    books.close(pool);
+}
+
+/// A stop is fired until the work is left, and never after.
+fn interruptible_work_against_a_cancel() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let entry = books.entry();
+    let (late, wanted) = (Tally::default(), chance(3) as usize);
+    let count = late.clone();
+    let body = entry.body(move |cx| {
+        let (fired, left) = (Tally::default(), Tally::default());
+        let stop = || {
+            fired.add();
+            yield_now();
+            (0..left.get()).for_each(|_| count.add());
+        };
+        let work = || {
+            while fired.get() < wanted {
+                yield_now(); // interrupts are lost, but not for ever
+            }
+        };
+        cx.interruptible(stop, work);
+        left.add();
+        yield_now();
+        cx.check()
+    });
+    let job = pool.spawn(body);
+    job.cancel();
+    let mover = {
+        let stopper = job.abort_handle();
+        spawn(move || {
+            while !stopper.is_finished() {
+                clock.advance(ms(1));
+                yield_now();
+            }
+        })
+    };
+    entry.enter(&job.wait());
+    join([mover]);
+    assert_eq!(late.get(), 0, "fired after the work was left");
+    books.close(pool);
+}
+
+scenarios! {
+    cancels_against_submissions
+    deadlines_against_runs_and_cancels
+    a_late_start_against_the_queue_timeout
+    two_deadlines_noticed_at_once
+    tokens_against_submissions
+    a_parents_stop_against_its_children
+    listeners_against_a_cancel
+    interruptible_work_against_a_cancel
 }

@@ -1,34 +1,185 @@
-//! Threads that come and go.
+//! Threads that come and go, and what each finds to do.
 
-use crate::Pool;
-use crate::scenarios::books::{Books, Seen};
-use crate::scenarios::{explore, ms};
+use crate::scenarios::books::{Books, Entry, Seen};
+use crate::scenarios::scenarios;
+use crate::scenarios::support::{Gate, join, ms};
 use crate::sync::model::thread::{spawn, yield_now};
+use crate::sync::model::{chance, refuse_threads};
+use crate::{Checked, Pool, Priority};
+use std::sync::{Arc, OnceLock};
+
+/// A thread that submits jobs and waits for each.
+fn submitter(
+    pool: &Pool,
+    books: &Books,
+    jobs: u32,
+    check: impl Fn(Seen) + Send + 'static,
+) -> crate::sync::thread::JoinHandle<()> {
+    let (pool, books) = (pool.clone(), books.clone());
+    spawn(move || {
+        for yields in 0..jobs {
+            let entry = books.entry();
+            check(entry.enter(&pool.spawn(entry.looks(1)).wait()));
+            (0..yields).for_each(|_| yield_now());
+        }
+    })
+}
+
+fn returned(seen: Seen) {
+    assert_eq!(seen, Seen::Returned);
+}
 
 /// No job is left to a thread that leaves: its keep-alive time is up just when one is submitted.
 fn leaving_against_submissions() {
     let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
     let books = Books::default();
-    let other = {
-        let (pool, books) = (pool.clone(), books.clone());
-        spawn(move || {
-            for yields in 0..2 {
-                let entry = books.entry();
-                assert_eq!(entry.enter(&pool.spawn(entry.looks(1)).wait()), Seen::Returned);
-                (0..yields).for_each(|_| yield_now());
-            }
-        })
-    };
+    let other = submitter(&pool, &books, 2, returned);
     for yields in [3, 0, 1] {
         let entry = books.entry();
-        assert_eq!(entry.enter(&pool.spawn(entry.looks(1)).wait()), Seen::Returned);
+        returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
         (0..yields).for_each(|_| yield_now());
     }
-    other.join().expect("no panic");
+    join([other]);
     books.close(pool);
 }
 
-#[test]
-fn scenario_leaving_against_submissions() {
-    explore("leaving_against_submissions", leaving_against_submissions);
+/// Four submit to a crew that wakes and starts its threads for them.
+fn many_submissions_against_parking() {
+    let pool = Pool::builder().threads(1..=3).keep_alive(ms(2)).build().expect("threads");
+    let books = Books::default();
+    join([1, 2, 2, 1].map(|jobs| submitter(&pool, &books, jobs, returned)));
+    books.close(pool);
+}
+
+/// The system gives no thread, now and then: no job is left to nobody.
+fn refused_threads_against_submissions() {
+    refuse_threads(&[(); 5].map(|()| chance(2) == 0));
+    let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
+    let books = Books::default();
+    let check = |seen| assert!(matches!(seen, Seen::Returned | Seen::Rejected), "{seen:?}");
+    let others = [2, 1].map(|jobs| submitter(&pool, &books, jobs, check));
+    let entry = books.entry();
+    let seen = entry.enter(&pool.job().timeout(ms(60_000)).spawn(entry.deaf(1)).wait());
+    assert!(!matches!(seen, Seen::Returned | Seen::Failed) || entry.has_returned());
+    join(others);
+    refuse_threads(&[]);
+    let entry = books.entry();
+    returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
+    books.close(pool);
+}
+
+/// A new thread that is in its start hook is not counted on.
+fn start_hooks_against_submissions() {
+    let gate = Gate::default();
+    let pass = gate.clone();
+    let stuck = chance(3);
+    let started = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let hook = move || {
+        // ORDERING: Relaxed; all threads of an execution are one.
+        if started.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == stuck {
+            pass.pass();
+        }
+        yield_now();
+    };
+    let builder = Pool::builder().threads(..=3).keep_alive(ms(1)).on_thread_start(hook);
+    let pool = builder.build().expect("no thread yet");
+    let books = Books::default();
+    // One of three is stuck: the others do what there is, but for a job that it was started for.
+    let others = [1, 2].map(|jobs| submitter(&pool, &books, jobs, returned));
+    (0..chance(20)).for_each(|_| yield_now());
+    gate.open();
+    join(others);
+    books.close(pool);
+}
+
+/// A thread that leaves submits a job, by its hook: that is not lost with its own deque.
+fn a_submission_by_a_leaving_thread() {
+    let door = Arc::new(OnceLock::<(Pool, Entry)>::new());
+    let inside = Arc::clone(&door);
+    let once = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (ended, has_ended) = (Gate::default(), Gate::default());
+    let tell = ended.clone();
+    let hook = move || {
+        // ORDERING: as above.
+        if once.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            if let Some((pool, entry)) = inside.get() {
+                returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
+                tell.open();
+            }
+        }
+    };
+    let builder = Pool::builder().threads(..=2).keep_alive(ms(1)).on_thread_stop(hook);
+    let pool = builder.build().expect("no thread yet");
+    let books = Books::default();
+    let _ = door.set((pool.clone(), books.entry()));
+    let entry = books.entry();
+    returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
+    drop(has_ended);
+    ended.pass();
+    books.close(pool);
+}
+
+/// Entries of jobs that were ended in the queue are swept while others pop: none is lost.
+fn sweeps_against_pops() {
+    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let books = Books::default();
+    let other = {
+        let (pool, books) = (pool.clone(), books.clone());
+        spawn(move || {
+            for _ in 0..2 {
+                let (gone, stays) = (books.entry(), books.entry());
+                let low = pool.job().priority(Priority::Low).spawn(gone.looks(1));
+                let job = pool.spawn(stays.looks(1));
+                low.cancel();
+                gone.enter(&low.wait());
+                returned(stays.enter(&job.wait()));
+            }
+        })
+    };
+    let entries = [(); 4].map(|()| books.entry());
+    let jobs = entries.clone().map(|entry| pool.spawn(entry.looks(1)));
+    for job in &jobs[1..] {
+        job.cancel();
+    }
+    for (job, entry) in jobs.into_iter().zip(&entries) {
+        entry.enter(&job.wait());
+    }
+    join([other]);
+    books.close(pool);
+}
+
+/// Jobs that spawn jobs: those in the deque of a worker that is stuck are stolen, by all classes'
+/// rules, and each is run once.
+fn stealing_from_a_stuck_worker() {
+    let pool = Pool::builder().threads(1..=4).build().expect("threads");
+    let books = Books::default();
+    let (entry, children) = (books.entry(), Books::default());
+    let theirs = children.clone();
+    let own = pool.clone();
+    let job = pool.spawn(entry.body(move |cx| {
+        let priorities = [Priority::Normal, Priority::Low, Priority::Normal, Priority::High];
+        let entries = priorities.map(|_| theirs.entry());
+        let job = |n: usize| if n == 2 { cx.job() } else { own.job() };
+        let jobs: Vec<_> =
+            (0..4).map(|n| job(n).priority(priorities[n]).spawn(entries[n].looks(1))).collect();
+        for (job, entry) in jobs.into_iter().zip(&entries) {
+            returned(entry.enter(&job.wait())); // only others can run it
+        }
+        Checked::Ok(())
+    }));
+    let other = submitter(&pool, &books, 2, returned);
+    returned(entry.enter(&job.wait()));
+    join([other]);
+    books.append(&children);
+    books.close(pool);
+}
+
+scenarios! {
+    leaving_against_submissions
+    many_submissions_against_parking
+    refused_threads_against_submissions
+    start_hooks_against_submissions
+    a_submission_by_a_leaving_thread
+    sweeps_against_pops
+    stealing_from_a_stuck_worker
 }
