@@ -7,6 +7,7 @@ use crate::priority::Priority;
 use crate::sync::Mutex;
 use std::convert::Infallible;
 use std::panic::Location;
+use std::sync::mpsc;
 
 /// What a job tells its pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Fake {
     clock: Clock,
     keeper: Arc<Timekeeper<Bell>>,
     told: Mutex<Vec<Told>>,
+    /// Who decides the next job waits here until the other end is dropped.
+    pub(crate) hold: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Fake {
@@ -30,13 +33,25 @@ impl Fake {
         let manual = Manual::new();
         let clock = Clock::Manual(Arc::clone(&manual));
         let keeper = Timekeeper::new(String::new(), clock.clone());
-        (manual, Arc::new(Self { clock, keeper, told: Mutex::default() }))
+        (manual, Arc::new(Self { clock, keeper, told: Mutex::default(), hold: Mutex::default() }))
     }
 
     /// A job that does nothing.
     pub(crate) fn idle_job(self: &Arc<Self>, priority: Priority) -> Task {
         let call = |_: &JobContext| Ok::<_, Infallible>(());
         self.job_of(priority, None, call).0
+    }
+
+    pub(crate) fn job_of_class(
+        self: &Arc<Self>,
+        priority: Priority,
+        call: impl FnOnce() + Send + 'static,
+    ) -> Task {
+        self.job_of(priority, None, |_: &JobContext| {
+            call();
+            Ok::<_, Infallible>(())
+        })
+        .0
     }
 
     pub(crate) fn job<T: Send + 'static, E: Send + 'static>(
@@ -88,6 +103,10 @@ impl Owner for Fake {
 
     fn decided(&self, tally: Tally) {
         self.note(Told::Decided(tally));
+        let hold = self.hold.lock().take();
+        if let Some(hold) = hold {
+            let _ = hold.recv();
+        }
     }
 
     fn ended(&self) {

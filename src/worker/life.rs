@@ -60,7 +60,7 @@ impl Crew {
     }
 
     /// Finds a live job; `None` when nothing is queued.
-    fn next(self: &Arc<Self>, local: &Local, searching: bool) -> Option<Task> {
+    pub(super) fn next(self: &Arc<Self>, local: &Local, searching: bool) -> Option<Task> {
         while self.idle.counts().queued() > 0 {
             let Some(task) = self.queue.find(local) else {
                 thread::yield_now(); // it is being pushed, or taken
@@ -96,7 +96,7 @@ impl Crew {
     }
 
     /// Looks a little longer, unless somebody else does; `true` if something was queued.
-    fn linger(&self, searching: &mut bool) -> bool {
+    pub(super) fn linger(&self, searching: &mut bool) -> bool {
         *searching = *searching || self.idle.search();
         let queued = || self.idle.counts().queued() > 0;
         *searching
@@ -109,7 +109,7 @@ impl Crew {
     }
 
     /// Parks until there is something to do; `false` to leave.
-    fn rest(&self, desk: &Arc<Desk>, searching: bool) -> bool {
+    pub(super) fn rest(&self, desk: &Arc<Desk>, searching: bool) -> bool {
         let me = Colleague(Arc::clone(desk));
         let mut rest = self.idle.rest(&me, searching);
         if rest == Rest::Park {
@@ -143,7 +143,7 @@ impl Crew {
 }
 
 /// Parks until called, which gives `true`, or until the deadline.
-fn park(desk: &Desk, until: Deadline) -> bool {
+pub(super) fn park(desk: &Desk, until: Deadline) -> bool {
     // ORDERING: Acquire pairs with the Release in `unpark`.
     while !desk.called.swap(false, Ordering::Acquire) {
         match until.remaining() {

@@ -319,3 +319,6 @@ impl Crew {
 fn at_least_zero(count: usize) -> usize {
     usize::try_from(count as isize).unwrap_or(0)
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;

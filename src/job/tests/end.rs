@@ -257,6 +257,36 @@ fn who_waits_for_the_end_is_woken_at_the_bodys_end_and_not_at_the_outcome() {
 }
 
 #[test]
+fn a_body_that_ends_while_it_is_given_up_waits_for_the_outcome_to_be_seen() {
+    let (_, owner) = Fake::new();
+    let (out, contexts) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let (task, handle) = owner.job(Settings::default(), move |cx| {
+        out.send(cx.clone()).expect("the test listens");
+        gate.recv().map_err(|_| ())
+    });
+    std::thread::scope(|s| {
+        s.spawn(|| task.execute());
+        let _cx = contexts.recv().expect("it starts");
+        assert_eq!(handle.cancel(), Some(Phase::Running));
+        let (decide, held) = mpsc::channel::<()>();
+        *owner.hold.lock() = Some(held);
+        let giver = s.spawn(|| task.give_up());
+        while !task.head.state.is_given_up() {
+            std::thread::yield_now();
+        }
+        go.send(()).expect("it waits");
+        (0..1000).for_each(|_| std::thread::yield_now()); // for one that does not wait
+        assert!(!task.head.state.has_ended() && !handle.is_finished());
+        drop(decide);
+        giver.join().expect("no panic");
+        handle.wait_stopped();
+        assert!(handle.is_finished());
+    });
+    assert!(outcome(handle).is_err_and(|error| error.is_cancelled()));
+}
+
+#[test]
 fn who_no_longer_waits_for_the_end_is_forgotten() {
     let (_, owner) = Fake::new();
     let (_task, handle) = owner.job(Settings::default(), nothing);
