@@ -105,7 +105,7 @@ impl<A: Alarm> Drop for Armed<A> {
     fn drop(&mut self) {
         let mut state = self.keeper.state.lock();
         let alarm = state.alarms.remove(&self.key);
-        let over = state.closed && state.alarms.is_empty();
+        let over = state.is_over();
         drop(state);
         drop(alarm); // after the lock (rule 1)
         if over {
@@ -336,8 +336,7 @@ impl<A: Alarm> Timekeeper<A> {
         state.patience = PATIENCE;
         let until = sync::now().checked_add(self.keep_alive);
         while state.deputy == Deputy::Asleep {
-            if state.closed && state.alarms.is_empty() || until.is_some_and(|at| at <= sync::now())
-            {
+            if state.is_over() || until.is_some_and(|at| at <= sync::now()) {
                 state.deputy = Deputy::Absent;
                 state.threads -= 1;
                 break;
@@ -351,6 +350,11 @@ impl<A: Alarm> Timekeeper<A> {
 impl<A> State<A> {
     fn first(&self) -> Option<Instant> {
         self.alarms.first_key_value().map(|(key, _)| key.0)
+    }
+
+    /// There is nothing to watch, and nothing will come.
+    fn is_over(&self) -> bool {
+        self.closed && self.alarms.is_empty()
     }
 
     fn next_watch(&mut self) -> u64 {

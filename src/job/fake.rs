@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::Manual;
 use crate::job::ambient::Ambient;
 use crate::priority::Priority;
+use crate::spawner::Spawner;
 use crate::sync::Mutex;
 use std::convert::Infallible;
 use std::panic::Location;
@@ -32,7 +33,7 @@ impl Fake {
     pub(crate) fn new() -> (Arc<Manual>, Arc<Self>) {
         let manual = Manual::new();
         let clock = Clock::Manual(Arc::clone(&manual));
-        let keeper = Timekeeper::new(String::new(), clock.clone());
+        let keeper = Timekeeper::new(String::new(), clock.clone(), Spawner::default());
         (manual, Arc::new(Self { clock, keeper, told: Mutex::default(), hold: Mutex::default() }))
     }
 
