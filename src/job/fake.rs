@@ -37,6 +37,13 @@ impl Fake {
         (manual, Arc::new(Self { clock, keeper, told: Mutex::default(), hold: Mutex::default() }))
     }
 
+    /// One whose timekeeper can not start a thread, and panics when it must.
+    pub(crate) fn by_the_systems_clock() -> Arc<Self> {
+        let keeper = Timekeeper::new("\0".to_owned(), Clock::System);
+        let (told, hold) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { clock: Clock::System, keeper, told, hold })
+    }
+
     /// A job that does nothing.
     pub(crate) fn idle_job(self: &Arc<Self>, priority: Priority) -> Task {
         let call = |_: &JobContext| Ok::<_, Infallible>(());

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 mod end;
+mod handle;
 mod listen;
 mod time;
 
