@@ -60,9 +60,7 @@ mod tokio_context {
         }
 
         /// Lets go of the runtime, and of its clock: the handle's waker has been woken.
-        pub(crate) fn release(self) {
-            drop(self);
-        }
+        pub(crate) fn release(self) {} // it is dropped here
     }
 
     impl HeldClock {
@@ -77,7 +75,7 @@ mod tokio_context {
     ///
     /// A clock that runs shows a time between two readings of the real one; that settles it with
     /// one reading in all but a test. Otherwise it is looked at until the real clock has moved.
-    fn has_paused_clock(runtime: &Handle, submitted: Instant) -> bool {
+    pub(super) fn has_paused_clock(runtime: &Handle, submitted: Instant) -> bool {
         if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
             return false;
         }
@@ -91,5 +89,48 @@ mod tokio_context {
             std::hint::spin_loop();
         }
         tokio::time::Instant::now() == first
+    }
+}
+
+#[cfg(all(test, feature = "tokio", not(punctual_loom)))]
+mod tests {
+    use super::tokio_context::{Ambient, has_paused_clock};
+    use std::time::{Duration, Instant};
+    use tokio::runtime::{Builder, Handle, Runtime};
+
+    fn one_thread() -> Runtime {
+        Builder::new_current_thread().enable_time().build().expect("a runtime")
+    }
+
+    fn is_paused() -> bool {
+        has_paused_clock(&Handle::current(), Instant::now())
+    }
+
+    #[test]
+    fn only_a_clock_that_stands_still_is_paused_wherever_it_was_moved_to() {
+        one_thread().block_on(async {
+            assert!(!is_paused(), "it runs");
+            tokio::time::pause();
+            assert!(is_paused(), "it shows the past");
+            tokio::time::advance(Duration::from_secs(3600)).await;
+            assert!(is_paused(), "it shows the future");
+            tokio::time::resume();
+            assert!(!is_paused(), "it runs again");
+        });
+        let many = Builder::new_multi_thread().worker_threads(1).enable_time().build();
+        many.expect("a runtime").block_on(async { assert!(!is_paused(), "it can not be paused") });
+    }
+
+    #[test]
+    fn the_runtime_of_the_spawner_is_entered_elsewhere() {
+        let runtime = one_thread();
+        let inside = runtime.block_on(async { Ambient::capture(Instant::now()) });
+        let outside = Ambient::capture(Instant::now());
+        assert!(outside.enter().is_none() && Handle::try_current().is_err());
+        let entered = inside.enter();
+        assert!(entered.is_some() && Handle::try_current().is_ok());
+        drop(entered);
+        assert!(Handle::try_current().is_err());
+        inside.release();
     }
 }
