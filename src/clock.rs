@@ -101,3 +101,74 @@ impl Manual {
         keepers.filter_map(|keeper| Some((keeper.next()?, keeper))).min_by_key(|(at, _)| *at)
     }
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Has something to do at these moments, and notes when it was done.
+    struct Diary(Mutex<Vec<Instant>>, Mutex<Vec<Instant>>);
+
+    impl Keeper for Diary {
+        fn next(&self) -> Option<Instant> {
+            self.0.lock().first().copied()
+        }
+
+        fn ring_first(&self, now: Instant) {
+            self.0.lock().remove(0);
+            self.1.lock().push(now);
+        }
+    }
+
+    #[test]
+    fn what_is_due_on_the_way_is_done_at_its_moment_and_in_order() {
+        let clock = Manual::new();
+        let start = clock.now();
+        let at = |seconds| start + SECOND * seconds;
+        let diaries = [vec![at(1), at(4)], vec![at(2), at(3), at(9)]]
+            .map(|due| Arc::new(Diary(Mutex::new(due), Mutex::default())));
+        for diary in &diaries {
+            let weak: Weak<Diary> = Arc::downgrade(diary);
+            clock.enlist(weak);
+        }
+        clock.advance(SECOND * 3);
+        assert_eq!(*diaries[0].1.lock(), [at(1)]);
+        assert_eq!(*diaries[1].1.lock(), [at(2), at(3)]);
+        assert_eq!((clock.now(), diaries[1].next()), (at(3), Some(at(9))));
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now(), at(9), "the last moment that there was");
+        assert_eq!(*diaries[0].1.lock(), [at(1), at(4)]);
+    }
+
+    #[test]
+    fn who_is_gone_is_off_the_list() {
+        let clock = Manual::new();
+        let diary = || Arc::new(Diary(Mutex::default(), Mutex::default()));
+        let (kept, gone) = (diary(), diary());
+        for diary in [&kept, &gone] {
+            let weak: Weak<Diary> = Arc::downgrade(diary);
+            clock.enlist(weak);
+        }
+        drop(gone);
+        let weak: Weak<Diary> = Arc::downgrade(&kept);
+        clock.enlist(weak);
+        assert_eq!(clock.keepers.lock().len(), 2);
+    }
+
+    #[test]
+    fn a_manual_clock_stands_still_and_the_systems_goes_on() {
+        let manual = Manual::new();
+        let clock = Clock::Manual(Arc::clone(&manual));
+        assert!(clock.is_manual() && !Clock::System.is_manual());
+        let soon = clock.after(SECOND);
+        assert_eq!(soon, Deadline::at(clock.now() + SECOND));
+        assert!(!clock.is_past(soon));
+        manual.advance(SECOND);
+        assert!(clock.is_past(soon));
+        let before = Instant::now();
+        assert!(Clock::System.now() >= before && !Clock::System.is_past(Deadline::NEVER));
+        assert!(Clock::System.is_past(Deadline::at(before)));
+    }
+}

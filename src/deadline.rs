@@ -155,6 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn it_has_passed_at_its_very_moment_and_not_before() {
+        let now = Instant::now();
+        let moment = Duration::from_nanos(1);
+        let deadline = Deadline::from(now + moment);
+        assert_eq!(deadline.instant(), Some(now + moment));
+        assert!(!deadline.has_passed_by(now) && deadline.has_passed_by(now + moment));
+        assert!(!Deadline::NEVER.has_passed_by(now));
+        let far = Deadline::after(Duration::from_secs(3600));
+        assert!(!far.has_passed() && far.remaining() > Some(Duration::from_secs(3000)));
+        assert!(far.instant() > Some(now) && far.earliest(deadline) == deadline);
+        assert_eq!(Deadline::NEVER.earliest(far).cmp(&far), Ordering::Equal);
+        assert!(deadline.partial_cmp(&far).is_some_and(Ordering::is_lt));
+    }
+
+    #[test]
     fn a_past_deadline_has_nothing_left() {
         let past = Deadline::after(Duration::ZERO);
         assert_eq!(past.remaining(), Some(Duration::ZERO));

@@ -236,3 +236,50 @@ impl fmt::Display for JobInfo {
         self.overdue_by.map_or(Ok(()), |late| write!(f, ", overdue by {late:.1?}"))
     }
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+
+    fn info(phase: Phase) -> JobInfo {
+        let identity =
+            Identity { id: JobId::next(), name: None, location: std::panic::Location::caller() };
+        JobInfo {
+            identity,
+            priority: Priority::High,
+            phase,
+            queued_for: Duration::from_millis(1),
+            ran_for: Duration::from_millis(20),
+            overdue_by: None,
+            thread: None,
+        }
+    }
+
+    #[test]
+    fn every_job_has_a_number_of_its_own_and_shows_it() {
+        let [first, second] = [JobId::next(), JobId::next()];
+        assert!(second.get() > first.get());
+        assert_eq!(first.to_string(), format!("#{}", first.get()));
+    }
+
+    #[test]
+    fn what_is_known_of_a_job_can_be_asked_and_shown() {
+        let queued = info(Phase::Queued);
+        assert_eq!((queued.priority(), queued.phase()), (Priority::High, Phase::Queued));
+        assert!(queued.name().is_none() && queued.thread().is_none());
+        assert!(queued.overdue_by().is_none() && queued.location().file().ends_with("info.rs"));
+        assert!(queued.to_string().ends_with("): queued for 1.0ms"), "{queued}");
+        assert!(queued.to_string().starts_with(&format!("job {} (spawned at ", queued.id())));
+        let mut late = info(Phase::Running);
+        late.identity.name = Some("report".into());
+        late.thread = Some("punctual-3".to_owned());
+        late.overdue_by = Some(Duration::from_millis(5));
+        assert_eq!((late.name(), late.thread()), (Some("report"), Some("punctual-3")));
+        let times = (late.queued_for(), late.ran_for(), late.overdue_by());
+        let ms = Duration::from_millis;
+        assert_eq!(times, (ms(1), ms(20), Some(ms(5))));
+        let said = late.to_string();
+        assert!(said.starts_with(&format!("job `report` ({}, spawned at ", late.id())), "{said}");
+        assert!(said.ends_with("): ran 20.0ms on punctual-3, overdue by 5.0ms"), "{said}");
+    }
+}

@@ -97,6 +97,25 @@ mod tests {
     }
 
     #[test]
+    fn each_stage_is_seen_and_leaves_the_count_as_it_is() {
+        let life = Lifecycle::new();
+        assert_eq!((life.stage(), life.unfinished()), (Stage::Open, 0));
+        for _ in 0..5 {
+            assert!(life.enter());
+        }
+        for stage in [Stage::Draining, Stage::Stopping] {
+            life.rise(stage);
+            life.rise(stage);
+            assert_eq!((life.stage(), life.unfinished()), (stage, 5));
+            assert!(!life.enter());
+        }
+        for left in (0..5).rev() {
+            assert!(life.leave());
+            assert_eq!((life.stage(), life.unfinished()), (Stage::Stopping, left));
+        }
+    }
+
+    #[test]
     fn who_leaves_a_closed_pool_is_told_so() {
         let life = Lifecycle::new();
         assert!(life.enter());

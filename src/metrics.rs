@@ -158,3 +158,46 @@ fn get(counter: &AtomicU64) -> u64 {
     // ORDERING: Acquire, see `add`.
     counter.load(Ordering::Acquire)
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_is_counted_in_its_own_place() {
+        use Phase::{Queued, Running};
+        let counters = Counters::default();
+        let ends = [
+            Tally::Returned,
+            Tally::Failed,
+            Tally::Panicked,
+            Tally::Cancelled(Queued),
+            Tally::Cancelled(Running),
+            Tally::TimedOut(Queued),
+            Tally::TimedOut(Running),
+            Tally::Rejected,
+        ];
+        for (times, end) in (1..).zip(ends) {
+            (0..times).for_each(|_| counters.count(end));
+        }
+        (0..31).for_each(|_| counters.accept());
+        counters.unaccept();
+        let metrics = counters.snapshot();
+        let expected = Metrics {
+            accepted: 30,
+            rejected: 8,
+            returned: 1,
+            failed: 2,
+            panicked: 3,
+            cancelled_queued: 4,
+            cancelled_running: 5,
+            timed_out_queued: 6,
+            timed_out_running: 7,
+            ..Metrics::default()
+        };
+        assert_eq!((&metrics, counters.accepted()), (&expected, 30));
+        assert_eq!((metrics.resolved(), metrics.unresolved()), (28, 2));
+        let early = Metrics { accepted: 1, ..metrics };
+        assert_eq!(early.unresolved(), 0, "never below zero");
+    }
+}

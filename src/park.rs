@@ -79,3 +79,57 @@ pub(crate) fn park_for(time: Duration) {
 pub(crate) fn park_for(_time: Duration) {
     thread::park();
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    /// A future that is ready at its second poll; it hands out its waker at the first.
+    fn second_poll(wakers: mpsc::Sender<Waker>) -> impl Future<Output = u32> + Unpin {
+        let mut polls = 0;
+        poll_fn(move |cx| {
+            polls += 1;
+            let _ = wakers.send(cx.waker().clone());
+            if polls == 2 { Poll::Ready(polls) } else { Poll::Pending }
+        })
+    }
+
+    #[test]
+    fn a_future_is_polled_again_when_it_is_woken_from_elsewhere() {
+        for until in [Deadline::NEVER, Deadline::after(Duration::from_secs(3600))] {
+            let (send, wakers) = mpsc::channel::<Waker>();
+            let waking = thread::spawn(move || wakers.recv().expect("a poll").wake());
+            assert_eq!(block_on(&mut second_poll(send), until), Some(2));
+            waking.join().expect("no panic");
+        }
+        let (send, wakers) = mpsc::channel::<Waker>();
+        let waking = thread::spawn(move || wakers.recv().expect("a poll").wake_by_ref());
+        assert_eq!(wait(&mut second_poll(send)), 2);
+        waking.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_park_token_that_others_left_is_no_call() {
+        thread::current().unpark();
+        let (send, wakers) = mpsc::channel();
+        let soon = Deadline::after(Duration::from_millis(2));
+        assert_eq!(block_on(&mut poll_fn(|_| Poll::<()>::Pending), soon), None);
+        thread::current().unpark();
+        let mut never = second_poll(send);
+        let over = Deadline::after(Duration::ZERO);
+        assert_eq!((block_on(&mut never, over), wakers.try_iter().count()), (None, 1));
+    }
+
+    #[test]
+    fn what_is_not_woken_is_polled_once_more_at_the_deadline_and_not_before() {
+        let (send, wakers) = mpsc::channel();
+        let start = Instant::now();
+        let time = Duration::from_millis(3);
+        assert_eq!(block_on(&mut second_poll(send), Deadline::at(start + time)), Some(2));
+        assert!(start.elapsed() >= time);
+        assert_eq!(wakers.try_iter().count(), 2);
+    }
+}

@@ -46,3 +46,37 @@ impl Wakers {
         }
     }
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, mpsc};
+    use std::task::Wake;
+
+    struct Says(mpsc::Sender<u32>, u32);
+
+    impl Wake for Says {
+        fn wake(self: Arc<Self>) {
+            self.0.send(self.1).expect("the test listens");
+            if self.1 == 0 {
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_are_listed_are_woken_in_their_order_once() {
+        let (send, woken) = mpsc::channel();
+        let waker = |n| Waker::from(Arc::new(Says(send.clone(), n)));
+        let wakers = Wakers::default();
+        let numbers = [0, 1, 2, 3].map(|n| wakers.list(None, &waker(n)));
+        assert_eq!(wakers.list(Some(numbers[1]), &waker(7)), numbers[1], "in its place");
+        wakers.unlist(numbers[2]);
+        let mut panics = 0;
+        wakers.wake_all(|_| panics += 1);
+        assert_eq!((woken.try_iter().collect::<Vec<_>>(), panics), (vec![0, 7, 3], 1));
+        wakers.wake_all(|_| unreachable!("nobody is listed"));
+        let late = wakers.list(Some(numbers[3]), &waker(4));
+        assert_eq!((late, wakers.list(None, &waker(5))), (numbers[3], numbers[3] + 1));
+    }
+}

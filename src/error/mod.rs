@@ -304,3 +304,6 @@ impl<E: fmt::Display> fmt::Display for JobError<E> {
 }
 
 impl<E: fmt::Debug + fmt::Display> std::error::Error for JobError<E> {}
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests;
