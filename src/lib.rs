@@ -91,6 +91,15 @@
 //! captured value whose destructor panics while the body's own panic unwinds aborts the process, as
 //! everywhere in Rust. After `fork` a child has none of the threads: use `exec`.
 //!
+//! Some things end every Rust program, and this crate changes nothing about them. A failed allocation
+//! aborts; bound what may be queued by [`queue_limit`](Builder::queue_limit). A body that overflows its
+//! stack does: set [`thread_stack_size`](Builder::thread_stack_size). Where panics abort
+//! (`panic = "abort"`), the first one of a body does, and there is no [`JobError::Panicked`]. So do
+//! clones of a handle that are forgotten without end, when their counter overflows.
+//!
+//! Times are counted by [`Instant`](std::time::Instant): changes of the wall clock move none of them.
+//! While the machine sleeps that clock stands still on Linux, and deadlines with it.
+//!
 //! # Layers
 //! Imports point down this table, never up or sideways; `tests/tidy.rs` reads it.
 //!

@@ -9,10 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Counts the bytes that are in use.
+/// Counts the bytes that are in use, and how often some were asked for.
 struct Counting;
 
 static BYTES: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicI64 = AtomicI64::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -21,6 +22,7 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -126,4 +128,28 @@ fn pools_that_come_and_go_leave_nothing() {
     (0..200).for_each(live);
     let grown = BYTES.load(Ordering::Relaxed) - before;
     assert!(grown < SLACK / 4, "200 pools left {grown} bytes behind");
+}
+
+/// Fault 25: what a waiting job costs, and that all of it is given back.
+#[test]
+fn a_queued_job_costs_one_small_allocation() {
+    const QUEUED: usize = 100_000;
+    let _alone = alone();
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let busy = pool.spawn_blocking(move || gate.recv().is_err());
+    let mut jobs = Vec::with_capacity(QUEUED);
+    let before = (BYTES.load(Ordering::Relaxed), ALLOCATIONS.load(Ordering::Relaxed));
+    for _ in 0..QUEUED {
+        jobs.push(pool.spawn_blocking(|| ()));
+    }
+    let bytes = BYTES.load(Ordering::Relaxed) - before.0;
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before.1;
+    let (bytes, allocations) = (bytes / QUEUED as i64, allocations as f64 / QUEUED as f64);
+    assert!(bytes <= 256 && allocations < 1.1, "{bytes} bytes, {allocations} allocations");
+    drop((go, jobs));
+    assert!(busy.wait().expect("it returns"));
+    pool.drain().wait();
+    let left = BYTES.load(Ordering::Relaxed) - before.0;
+    assert!(left < SLACK, "{left} bytes are left");
 }
