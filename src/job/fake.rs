@@ -39,7 +39,7 @@ impl Fake {
 
     /// One whose timekeeper can not start a thread, and panics when it must.
     pub(crate) fn by_the_systems_clock() -> Arc<Self> {
-        let keeper = Timekeeper::new("\0".to_owned(), Clock::System);
+        let keeper = Timekeeper::new("\0".to_owned(), Clock::System, Spawner::default());
         let (told, hold) = (Mutex::default(), Mutex::default());
         Arc::new(Self { clock: Clock::System, keeper, told, hold })
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::error::JobError;
 use crate::job::fake::{Fake, Told};
 use crate::job::{JobHandle, Settings};
+use crate::spawner::Spawner;
 use crate::stop::Cause;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ const ALARM: Duration =
 
 fn threads(min: usize, max: usize) -> Threads {
     Threads {
+        spawner: Spawner::default(),
         name: "crew".to_owned(),
         min,
         max,
