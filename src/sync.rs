@@ -34,18 +34,13 @@ mod imp {
 }
 
 #[cfg(punctual_loom)]
-mod imp {
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{
-        Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    };
-    pub(crate) use loom::thread;
-    pub(crate) use std::thread_local;
-
-    pub(crate) fn now() -> std::time::Instant {
-        std::time::Instant::now()
-    }
-}
+mod modelled;
+#[cfg(all(test, punctual_loom))]
+pub(crate) mod models;
+#[cfg(punctual_loom)]
+use modelled as imp;
+#[cfg(punctual_loom)]
+pub(crate) use modelled::Reserved;
 
 /// A lock that guards data, never a passage of code.
 #[derive(Debug, Default)]
@@ -123,5 +118,22 @@ impl Condvar {
 
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// A place that only who has won the right to it touches; something else decides who has. The lock is
+/// never contended: a model has none in its place, and shows that the right alone suffices.
+#[cfg(not(punctual_loom))]
+#[derive(Debug)]
+pub(crate) struct Reserved<T>(Mutex<T>);
+
+#[cfg(not(punctual_loom))]
+impl<T> Reserved<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn replace(&self, value: T) -> T {
+        std::mem::replace(&mut *self.0.lock(), value)
     }
 }

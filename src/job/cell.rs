@@ -9,7 +9,7 @@ use crate::job::state::{Early, State};
 use crate::job::{JobContext, JobHandle, Owner};
 use crate::priority::Priority;
 use crate::stop::{Cause, Phase};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, Reserved};
 use crate::unwind::Payload;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
@@ -87,8 +87,8 @@ pub(crate) enum Outcome<T, E> {
     Stopped(Option<E>),
 }
 
-/// Rule 1 of job. The lock is never contended; it stands for the right that the state word gives.
-pub(super) struct Slot<F, T, E>(Mutex<Content<F, T, E>>);
+/// Rule 1 of job: the state word gives the right to it.
+pub(super) struct Slot<F, T, E>(Reserved<Content<F, T, E>>);
 
 enum Content<F, T, E> {
     Body(Body<F, T>),
@@ -103,7 +103,7 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    let cell = Arc::new(Cell { head, slot: Slot(Mutex::new(Content::Body(body))) });
+    let cell = Arc::new(Cell { head, slot: Slot(Reserved::new(Content::Body(body))) });
     (Arc::clone(&cell) as Task, JobHandle::new(cell))
 }
 
@@ -214,11 +214,11 @@ impl<F, T, E> Slot<F, T, E> {
     }
 
     pub(super) fn put(&self, outcome: Outcome<T, E>) {
-        *self.0.lock() = Content::Outcome(outcome);
+        self.0.replace(Content::Outcome(outcome));
     }
 
     fn take(&self) -> Content<F, T, E> {
-        std::mem::replace(&mut *self.0.lock(), Content::Nothing)
+        self.0.replace(Content::Nothing)
     }
 }
 
