@@ -102,7 +102,7 @@ impl Manual {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
 

@@ -237,7 +237,7 @@ impl fmt::Display for JobInfo {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
 

@@ -159,7 +159,7 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Acquire)
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
 

@@ -80,7 +80,7 @@ pub(crate) fn park_for(_time: Duration) {
     thread::park();
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
     use std::future::poll_fn;

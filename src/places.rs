@@ -192,7 +192,7 @@ impl Drop for Waiting {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
 

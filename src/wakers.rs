@@ -47,7 +47,7 @@ impl Wakers {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
     use std::sync::{Arc, mpsc};

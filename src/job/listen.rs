@@ -194,3 +194,6 @@ impl Head {
         self.end_wakers().wake_all(|payload| self.unseen_panic(payload));
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;

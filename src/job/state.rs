@@ -275,8 +275,5 @@ fn decode<V: Copy>(list: &[V], code: u32) -> Option<V> {
     list.get((code as usize).checked_sub(1)?).copied()
 }
 
-#[cfg(all(test, punctual_loom))]
-mod models;
-
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;

@@ -175,3 +175,6 @@ impl Head {
         }
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;

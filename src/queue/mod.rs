@@ -120,5 +120,5 @@ impl Queue {
     }
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;

@@ -320,5 +320,5 @@ fn at_least_zero(count: usize) -> usize {
     usize::try_from(count as isize).unwrap_or(0)
 }
 
-#[cfg(all(test, not(punctual_loom)))]
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;
