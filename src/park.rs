@@ -133,3 +133,5 @@ mod tests {
         assert_eq!(wakers.try_iter().count(), 2);
     }
 }
+#[cfg(all(test, punctual_loom))]
+mod models;

@@ -320,3 +320,6 @@ mod tests {
         );
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;

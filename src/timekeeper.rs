@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_micros(500);
 const LEAST_PATIENCE: Duration = Duration::from_micros(10);
 
-/// How long a thread stays with nothing to watch.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Something to be done at a moment.
@@ -53,7 +52,7 @@ pub(crate) struct Timekeeper<A> {
     name: String,
     clock: Clock,
     spawner: Spawner,
-    /// [`KEEP_ALIVE`], but in tests.
+    /// How long a thread stays with nothing to watch.
     keep_alive: Duration,
 }
 
@@ -400,3 +399,6 @@ impl<A> fmt::Debug for Timekeeper<A> {
 
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests;
+
+#[cfg(all(test, punctual_loom))]
+mod models;

@@ -80,3 +80,5 @@ mod tests {
         assert_eq!((late, wakers.list(None, &waker(5))), (numbers[3], numbers[3] + 1));
     }
 }
+#[cfg(all(test, punctual_loom))]
+mod models;
