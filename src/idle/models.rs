@@ -1,10 +1,25 @@
-//! Models of the idle protocol: every interleaving that matters, by loom.
+//! Models of the idle protocol: every interleaving, by loom.
+//!
+//! With a real crew's desks and queue: `worker/life/models.rs`. All models of the crate are run by
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg punctual_loom" cargo test --release --lib models
 //! ```
+//!
+//! | what against what | model |
+//! |---|---|
+//! | 10 park, submit | `a_worker_that_parks_against_a_submission` |
+//! | 11 searching is handed over | `two_workers_and_two_jobs_that_wait_for_each_other` |
+//! | 12 submit twice at the cap | `two_submitters_at_the_cap` |
+//! | 14 the idle count, retire | `a_retirement_against_workers_that_park` |
+//! | 15 keep-alive exit, submit | `a_worker_that_leaves_against_a_submission` |
+//! | 15 keep-alive over, taken off the stack | `a_worker_whose_time_is_up_when_it_is_called` |
+//! | 20 no thread is to be had | `a_thread_that_fails_to_start_against_a_submission` |
+//! | 20 no second thread is to be had | `a_thread_that_fails_to_start_beside_one_that_works` |
+//! | a start hook, submit | `workers_with_a_start_hook` |
 
 use super::*;
+use crate::sync::models::check;
 use crate::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
@@ -24,20 +39,20 @@ struct Pool {
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Whether parked workers time out at once.
     impatient: bool,
-    /// Whether the system gives no more threads.
-    exhausted: bool,
+    /// How many threads the system gives.
+    given: usize,
     /// Whether new workers have user code to run before they search.
     hooked: bool,
 }
 
 impl Pool {
-    fn new(max: usize, impatient: bool, exhausted: bool) -> Arc<Self> {
-        Arc::new(Self::of(max, impatient, exhausted))
+    fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self::of(0, max))
     }
 
-    fn of(max: usize, impatient: bool, exhausted: bool) -> Self {
+    fn of(min: usize, max: usize) -> Self {
         Self {
-            idle: Idle::new(0, max),
+            idle: Idle::new(min, max),
             queue: Mutex::new(Vec::new()),
             moved: Condvar::new(),
             done: Mutex::new(0),
@@ -45,8 +60,8 @@ impl Pool {
             met: Condvar::new(),
             called: (Mutex::new([false; 3]), Condvar::new()),
             threads: Mutex::new(Vec::new()),
-            impatient,
-            exhausted,
+            impatient: false,
+            given: usize::MAX,
             hooked: false,
         }
     }
@@ -73,7 +88,7 @@ impl Pool {
     fn wake(self: &Arc<Self>) {
         match self.idle.wake() {
             Wake::Parked(worker) => self.call(worker),
-            Wake::New if self.exhausted => self.not_started(),
+            Wake::New if self.threads.lock().len() >= self.given => self.not_started(),
             Wake::New => self.start(),
             Wake::Nobody => {}
         }
@@ -173,8 +188,18 @@ impl Pool {
         }
     }
 
-    /// Ends the pool, and checks that all that was submitted was done by its own workers.
+    /// Waits until all that was submitted is done: nobody needs a retirement for that.
     fn finish(&self, jobs: u32) {
+        let mut done = self.done.lock();
+        while *done < jobs {
+            done = self.met.wait(done);
+        }
+        drop(done);
+        self.end(jobs);
+    }
+
+    /// Ends the pool, and checks that all that was submitted was done by its own workers.
+    fn end(&self, jobs: u32) {
         for worker in self.idle.retire() {
             self.call(worker);
         }
@@ -196,17 +221,11 @@ impl Pool {
     }
 }
 
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(model);
-}
-
 /// tokio #525: the last look at the queue against parking.
 #[test]
 fn a_worker_that_parks_against_a_submission() {
     check(|| {
-        let pool = Pool::new(1, false, false);
+        let pool = Pool::new(1);
         pool.submit();
         pool.submit();
         pool.finish(2);
@@ -217,7 +236,7 @@ fn a_worker_that_parks_against_a_submission() {
 #[test]
 fn two_submitters_at_the_cap() {
     check(|| {
-        let pool = Pool::new(1, false, false);
+        let pool = Pool::new(1);
         pool.submit();
         let other = {
             let pool = Arc::clone(&pool);
@@ -229,21 +248,11 @@ fn two_submitters_at_the_cap() {
     });
 }
 
-#[test]
-fn two_workers_and_two_jobs() {
-    check(|| {
-        let pool = Pool::new(2, false, false);
-        pool.submit();
-        pool.submit();
-        pool.finish(2);
-    });
-}
-
 /// A searcher that finds a job hands over: the next may block for as long as that one.
 #[test]
 fn two_workers_and_two_jobs_that_wait_for_each_other() {
     check(|| {
-        let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(2, false, false) });
+        let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(0, 2) });
         pool.submit();
         pool.submit();
         pool.finish(2);
@@ -254,7 +263,7 @@ fn two_workers_and_two_jobs_that_wait_for_each_other() {
 #[test]
 fn workers_with_a_start_hook() {
     check(|| {
-        let pool = Arc::new(Pool { hooked: true, ..Pool::of(2, false, false) });
+        let pool = Arc::new(Pool { hooked: true, ..Pool::of(0, 2) });
         pool.submit();
         pool.submit();
         pool.submit();
@@ -262,14 +271,37 @@ fn workers_with_a_start_hook() {
     });
 }
 
+/// tokio #7922.
+#[test]
+fn a_retirement_against_workers_that_park() {
+    check(|| {
+        let pool = Pool::new(2);
+        pool.submit();
+        pool.submit();
+        pool.end(2);
+    });
+}
+
 /// tokio #1560: a worker whose keep-alive time is over against a submission that counts on it.
 #[test]
 fn a_worker_that_leaves_against_a_submission() {
     check(|| {
-        let pool = Pool::new(1, true, false);
+        let pool = Arc::new(Pool { impatient: true, ..Pool::of(0, 1) });
         pool.submit();
         pool.submit();
         pool.finish(2);
+    });
+}
+
+/// It was taken off the stack, and is called: it must await the call, or take it for the next one.
+#[test]
+fn a_worker_whose_time_is_up_when_it_is_called() {
+    check(|| {
+        let pool = Arc::new(Pool { impatient: true, ..Pool::of(1, 1) });
+        pool.submit();
+        pool.submit();
+        pool.submit();
+        pool.finish(3);
     });
 }
 
@@ -277,7 +309,7 @@ fn a_worker_that_leaves_against_a_submission() {
 #[test]
 fn a_thread_that_fails_to_start_against_a_submission() {
     check(|| {
-        let pool = Pool::new(2, false, true);
+        let pool = Arc::new(Pool { given: 0, ..Pool::of(0, 2) });
         let other = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.submit())
@@ -285,5 +317,17 @@ fn a_thread_that_fails_to_start_against_a_submission() {
         pool.submit();
         other.join().expect("no panic");
         pool.finish(2);
+    });
+}
+
+/// The one there is does all: it must be called each time.
+#[test]
+fn a_thread_that_fails_to_start_beside_one_that_works() {
+    check(|| {
+        let pool = Arc::new(Pool { given: 1, ..Pool::of(0, 2) });
+        pool.submit();
+        pool.submit();
+        pool.submit();
+        pool.finish(3);
     });
 }
