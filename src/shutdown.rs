@@ -349,3 +349,6 @@ impl Drop for Waiting<'_> {
         inside.threads -= self.own.threads;
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;

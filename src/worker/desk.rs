@@ -78,8 +78,10 @@ impl PartialEq for Colleague {
 
 impl Colleague {
     pub(super) fn unpark(&self) {
-        // ORDERING: Release pairs with the Acquire swap in `park`.
-        self.0.called.store(true, Ordering::Release);
+        // ORDERING: Release pairs with the Acquire swap in `park`, so that who is called sees what
+        // for. A swap, though a store would do: loom, which is to check this, would otherwise take
+        // the worker's own swap to come after it.
+        self.0.called.swap(true, Ordering::Release);
         if let Some(thread) = self.0.thread.get() {
             thread.unpark();
         }
@@ -96,7 +98,7 @@ pub(super) struct Here {
 
 /// A worker's first thread-local. Where they are dropped in the reverse order, as by glibc, it is the
 /// last; elsewhere `wait` may not wait for those that are dropped after it.
-struct Exit(Arc<Desk>);
+pub(super) struct Exit(pub(super) Arc<Desk>);
 
 impl Drop for Exit {
     fn drop(&mut self) {

@@ -154,3 +154,6 @@ pub(super) fn park(desk: &Desk, until: Deadline) -> bool {
     }
     true
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;
