@@ -99,7 +99,7 @@ pub(crate) trait Owner: Send + Sync + 'static {
 
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 pub(crate) mod fake;
-#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
-mod tests;
 #[cfg(all(test, punctual_loom))]
 pub(crate) mod models;
+#[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
+mod tests;

@@ -20,6 +20,7 @@ use super::ambient::Ambient;
 use super::*;
 use crate::error::JobError;
 use crate::priority::Priority;
+use crate::spawner::Spawner;
 pub(super) use crate::sync::models::{Bare, Count, check, check_all};
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,7 +41,12 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
         let (decided, ended, panics) = Default::default();
-        Arc::new(Self { keeper: Timekeeper::new(String::new(), clock), decided, ended, panics })
+        Arc::new(Self {
+            keeper: Timekeeper::new(String::new(), clock, Spawner::default()),
+            decided,
+            ended,
+            panics,
+        })
     }
 
     /// A job of this pool.

@@ -13,6 +13,7 @@ use crate::clock::{Clock, Manual};
 use crate::job::models::job_of;
 use crate::job::{JobHandle, Owner, Tally};
 use crate::metrics::Counters;
+use crate::spawner::Spawner;
 use crate::sync::models::{check, check_all};
 use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
@@ -23,6 +24,7 @@ use loom::thread as model;
 /// A pool without threads, by a clock that stands still.
 fn pool() -> Pool {
     let crew = Crew::new(Threads {
+        spawner: Spawner::default(),
         name: String::new(),
         min: 0,
         max: 0,
@@ -41,7 +43,7 @@ fn pool() -> Pool {
         never_started: Mutex::default(),
         claimed: AtomicU64::new(0),
         places: None,
-        keeper: Timekeeper::new(String::new(), Clock::Manual(Manual::new())),
+        keeper: Timekeeper::new(String::new(), Clock::Manual(Manual::new()), Spawner::default()),
         inside: Mutex::default(),
     }))
 }

@@ -8,9 +8,9 @@ use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use loom::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use loom::thread;
-pub(crate) use std::thread_local;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, PoisonError, TryLockResult};
+pub(crate) use std::thread_local;
 use std::time::Duration;
 
 pub(crate) fn now() -> std::time::Instant {

@@ -69,7 +69,7 @@ impl Bells {
 }
 
 fn keeper() -> (Arc<Timekeeper<Bell>>, Arc<Bells>) {
-    (Timekeeper::new(String::new(), Clock::System), Arc::default())
+    (Timekeeper::new(String::new(), Clock::System, Spawner::default()), Arc::default())
 }
 
 fn arm(keeper: &Arc<Timekeeper<Bell>>, after: Duration, bell: Bell) -> Armed<Bell> {
@@ -105,7 +105,8 @@ fn an_alarm_that_is_taken_back_against_its_ring() {
 fn an_alarm_against_a_watcher_that_leaves() {
     check(|| {
         let bells = Arc::<Bells>::default();
-        let keeper = Timekeeper::with_keep_alive(Duration::ZERO, String::new(), Clock::System);
+        let keeper =
+            Timekeeper::staying(String::new(), Clock::System, Spawner::default(), Duration::ZERO);
         drop(arm(&keeper, HOUR, bells.bell(0)));
         let armed = arm(&keeper, Duration::ZERO, bells.bell(1));
         bells.wait_for(1);

@@ -18,6 +18,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::job::JobHandle;
 use crate::job::models::Host;
+use crate::spawner::Spawner;
 use crate::sync::models::{Bare, Count, check, check_all};
 use crate::worker::Threads;
 use crate::worker::desk::Exit;
@@ -26,6 +27,7 @@ use loom::thread as model;
 /// A crew of one thread, or of none yet.
 fn crew(min: usize, keep_alive: Duration) -> Arc<Crew> {
     Crew::new(Threads {
+        spawner: Spawner::default(),
         name: String::new(),
         min,
         max: 1,
