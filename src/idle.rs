@@ -140,6 +140,12 @@ impl<W: Clone + PartialEq> Idle<W> {
         Counts(self.word.load(Ordering::Acquire))
     }
 
+    /// How many workers there are. A step in the chain of changes: who counts one later sees all that
+    /// the caller saw before.
+    pub(crate) fn total(&self) -> usize {
+        self.add(0).total()
+    }
+
     /// Announces one entry, which the caller pushes next; `true` if it must then call `wake`.
     #[must_use]
     pub(crate) fn announce(&self) -> bool {

@@ -65,6 +65,13 @@ impl Lifecycle {
         stage(self.0.load(Ordering::Acquire))
     }
 
+    /// Whether the pool takes no more jobs and all it took have ended: so it stays.
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: Acquire, as in `unfinished`.
+        let word = self.0.load(Ordering::Acquire);
+        stage(word) > Stage::Open && word & COUNT == 0
+    }
+
     /// How many accepted jobs have not ended.
     pub(crate) fn unfinished(&self) -> u64 {
         // ORDERING: Acquire pairs with the Release in `leave`.

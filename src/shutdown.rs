@@ -290,7 +290,7 @@ impl Core {
                 (inside.jobs.max(here) as u64, inside.threads.max(1))
             }
         };
-        self.crew.lifecycle.unfinished() <= jobs && self.crew.workers() <= threads
+        self.crew.lifecycle.unfinished() <= jobs && self.crew.is_left_to(threads)
     }
 
     fn report(&self) -> ShutdownReport {

@@ -60,6 +60,31 @@ fn a_shutdown_against_submissions() {
     books.agree(&pool);
 }
 
+/// No thread begins after the end that `wait` has waited for.
+fn an_end_against_a_thread_that_is_started() {
+    let (over, late) = (Tally::default(), Tally::default());
+    let (is_over, count) = (over.clone(), late.clone());
+    let hook = move || (0..is_over.get()).for_each(|_| count.add());
+    let builder = Pool::builder().threads(..=2).on_thread_start(hook.clone());
+    let pool = builder.on_thread_stop(hook).build().expect("no thread yet");
+    let books = Books::default();
+    let submitters = [0, 1].map(|n| {
+        let (pool, books) = (pool.clone(), books.clone());
+        spawn(move || {
+            let entry = books.entry();
+            let job = pool.spawn(entry.looks(1));
+            (0..n).for_each(|_| job.abort());
+            entry.enter(&job.wait());
+        })
+    });
+    let report = if chance(2) == 0 { pool.shutdown() } else { pool.drain() }.wait();
+    assert_eq!(pool.metrics().threads, 0, "it waits for the threads: {report:?}");
+    over.add();
+    join(submitters);
+    books.agree(&pool);
+    assert_eq!(late.get(), 0, "a thread of a pool that had ended");
+}
+
 /// Law 6: a job that is submitted while the pool begins to stop needs no worker to end.
 fn a_late_submission_to_a_busy_pool() {
     let pool = Pool::builder().threads(1..=1).build().expect("a thread");
@@ -236,6 +261,7 @@ fn submissions_against_the_queue_limit() {
 
 scenarios! {
     a_shutdown_against_submissions
+    an_end_against_a_thread_that_is_started
     a_late_submission_to_a_busy_pool
     a_drain_cut_short
     a_shutdown_from_inside

@@ -5,7 +5,10 @@
 //!    stops. A shutdown first says that the pool stops, and then looks at the desks. So one of the
 //!    two sees the other, and no body starts unasked.
 //! 2. A desk is cleared when all is over for its job; then the pool counts it as ended, too.
-//! 3. The idle protocol is `idle`'s; this file parks and unparks for it.
+//! 3. A pool has ended when it is closed, its jobs have ended, and then no worker is counted. A new
+//!    worker is counted first, and started only if the pool's jobs have not all ended. So either the
+//!    end waits for it, or it is not started.
+//! 4. The idle protocol is `idle`'s; this file parks and unparks for it.
 
 mod desk;
 mod life;
@@ -177,9 +180,9 @@ impl Crew {
         jobs.map(|(job, thread)| JobInfo { thread: Some(thread), ..job.head.info() }).collect()
     }
 
-    /// How many workers have not left.
-    pub(crate) fn workers(&self) -> usize {
-        self.desks.lock().list.len()
+    /// Whether all workers but so many have left, and none is about to be started (rule 3).
+    pub(crate) fn is_left_to(&self, threads: usize) -> bool {
+        self.idle.total() <= threads && self.desks.lock().list.len() <= threads
     }
 
     /// How many jobs have ever been started. Never too many; it may miss some just now started.
@@ -242,7 +245,7 @@ impl Crew {
         match self.idle.wake() {
             Wake::Parked(worker) => worker.unpark(),
             Wake::New => {
-                if self.start().is_err() {
+                if self.lifecycle.is_over() || self.start().is_err() {
                     self.not_started();
                 }
             }
@@ -277,14 +280,15 @@ impl Crew {
         handles.push((desk, handle));
     }
 
-    /// The system gave no thread. What is queued is left to the workers there are; if there are
-    /// none it is refused, here and now, rather than left to nobody.
+    /// The system gave no thread, or none is wanted any more. What is queued is left to the workers
+    /// there are; if there are none it is refused, here and now, rather than left to nobody.
     fn not_started(&self) {
         match self.idle.not_started() {
             NotStarted::Uncounted => {}
             NotStarted::Unpark(worker) => worker.unpark(),
             NotStarted::Alone => self.refuse_all(),
         }
+        self.notify(); // it was counted (rule 3)
     }
 
     /// Refuses all that is queued. The users' destructors are run when this is no longer counted as
