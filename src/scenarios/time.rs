@@ -3,6 +3,7 @@
 use crate::scenarios::books::{Books, Seen, Stuck};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{Gate, OnDrop, join, ms};
+use crate::sync::model::NEVER_COMES;
 use crate::sync::model::thread::{park_timeout, spawn};
 use crate::sync::now;
 use crate::{Checked, JobError, Phase, Pool, Stopped};
@@ -95,16 +96,17 @@ fn earlier_alarms_against_the_watcher() {
     let (pool, stuck) = busy_pool(&books);
     let entries = [books.entry(), books.entry(), books.entry()];
     let begun = now();
-    let jobs = [30, 20, 1].map(ms).into_iter().zip(&entries);
-    let jobs: Vec<_> = jobs
-        .map(|(time, entry)| (pool.job().queue_timeout(time).spawn(entry.looks(1)), time, entry))
-        .collect();
-    let hit = jobs[1].0.cancel();
-    for (job, time, entry) in jobs {
-        let seen = entry.enter(&job.wait());
-        assert!(seen == Seen::Cancelled(Phase::Queued) || now() >= begun + time);
-        assert_eq!(seen == Seen::Cancelled(Phase::Queued), hit.is_some() && time == ms(20));
-    }
+    let jobs = [NEVER_COMES, ms(20), ms(1)].into_iter().zip(&entries);
+    let jobs: Vec<_> =
+        jobs.map(|(time, entry)| pool.job().queue_timeout(time).spawn(entry.looks(1))).collect();
+    let hit = jobs[1].cancel();
+    let [far, cancelled, early]: [_; 3] = jobs.try_into().expect("three");
+    assert_eq!(entries[2].enter(&early.wait()), Seen::TimedOut(Phase::Queued));
+    assert!(now() >= begun + ms(1));
+    let seen = entries[1].enter(&cancelled.wait());
+    assert_eq!(seen == Seen::Cancelled(Phase::Queued), hit.is_some());
+    assert_eq!(far.cancel(), Some(Phase::Queued));
+    entries[0].enter(&far.wait());
     stuck.let_go();
     books.close(pool);
 }
