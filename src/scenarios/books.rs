@@ -121,10 +121,13 @@ impl Entry {
     /// A body that panics.
     pub(super) fn panics(&self) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
         let entry = self.clone();
-        self.body(move |_| {
-            count(&entry.0.panics);
-            resume_unwind(Box::new(ON_PURPOSE))
-        })
+        self.body(move |_| entry.panic_on_purpose())
+    }
+
+    /// Panics, without a word.
+    pub(super) fn panic_on_purpose(&self) -> ! {
+        count(&self.0.panics);
+        resume_unwind(Box::new(ON_PURPOSE))
     }
 
     pub(super) fn has_returned(&self) -> bool {

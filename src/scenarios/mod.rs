@@ -12,6 +12,7 @@
 //! with what became of the body, no timer is left. That no thread is left shuttle sees: an execution
 //! whose threads do not all come to their end is a deadlock.
 
+mod anything;
 mod books;
 mod ends;
 mod handles;

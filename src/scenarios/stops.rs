@@ -3,12 +3,13 @@
 use crate::job::Bell;
 use crate::scenarios::books::{Books, Seen, Stuck};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Tally, join, ms, wait_for_stop};
+use crate::scenarios::support::{Gate, Tally, join, ms, wait_for_stop};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::timekeeper::Alarm;
-use crate::{Cause, JobError, Phase, Pool};
+use crate::{Cause, JobError, Phase, Pool, Stop};
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
 /// Law 8: what a cancel says it hit is what it hit.
@@ -167,6 +168,46 @@ fn tokens_against_submissions() {
     books.close(pool);
 }
 
+/// Law 7: the first cause wins, and all see the same one: `check`, listeners and the handle.
+fn three_causes_at_once() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let (entry, token) = (books.entry(), CancellationToken::new());
+    let body = entry.body(|cx| {
+        let (told, hear) = (Gate::default(), Arc::new(OnceLock::new()));
+        let (tell, heard) = (told.clone(), Arc::clone(&hear));
+        let _guard = cx.on_stop(move |cause| {
+            let _ = hear.set(cause);
+            tell.open();
+        });
+        told.pass();
+        let seen = cx.check().expect_err("it is stopped").cause();
+        assert_eq!((heard.get(), cx.cause()), (Some(&seen), Some(seen)));
+        Err::<(), _>(seen)
+    });
+    let job = pool.job().timeout(ms(5)).grace(ms(5)).token(&token).spawn(body);
+    let stopper = job.abort_handle();
+    let others = [spawn(move || stopper.abort()), spawn(move || clock.advance(ms(5)))];
+    token.cancel();
+    let outcome = job.wait();
+    entry.enter(&outcome);
+    match outcome.expect_err("it is stopped") {
+        JobError::TimedOut(stop) => check_cause(&stop, |cause| cause == Cause::Deadline),
+        JobError::Cancelled(stop) => {
+            check_cause(&stop, |cause| matches!(cause, Cause::Caller | Cause::Token));
+        }
+        other => panic!("not stopped: {other}"),
+    }
+    join(others);
+    books.close(pool);
+}
+
+fn check_cause(stop: &Stop<Cause>, fits: impl FnOnce(Cause) -> bool) {
+    assert!(fits(stop.cause()), "{stop:?}");
+    assert!(stop.error().is_none_or(|seen| *seen == stop.cause()), "{stop:?}");
+}
+
 /// Law 15: a stopped parent's children are stopped, though they are spawned just then.
 fn a_parents_stop_against_its_children() {
     let pool = Pool::builder().threads(2..=2).build().expect("threads");
@@ -284,6 +325,7 @@ scenarios! {
     deadlines_against_runs_and_cancels
     a_late_start_against_the_queue_timeout
     two_deadlines_noticed_at_once
+    three_causes_at_once
     tokens_against_submissions
     a_parents_stop_against_its_children
     listeners_against_a_cancel
