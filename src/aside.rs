@@ -100,3 +100,86 @@ impl Aside {
         }
     }
 }
+
+#[cfg(all(test, not(punctual_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Manual};
+    use crate::job::Settings;
+    use crate::job::fake::Fake;
+    use crate::stop::Cause;
+    use crate::sync::thread;
+    use std::convert::Infallible;
+    use std::sync::mpsc;
+
+    /// After so long a test counts as hung.
+    const ALARM: Duration =
+        Duration::from_secs(if option_env!("PUNCTUAL_IMPATIENT").is_some() { 5 } else { 30 });
+
+    struct OnDrop<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    /// What is left of a stop: a capture that calls this when it is dropped.
+    fn leftover(drop_calls: impl FnMut() + Send + 'static) -> Leftover {
+        let capture = OnDrop(drop_calls);
+        let (_, owner) = Fake::new();
+        let (task, _handle) = owner.job(Settings::default(), move |_| {
+            let _capture = &capture;
+            Ok::<_, Infallible>(())
+        });
+        task.begin_stop(Cause::Shutdown).1.expect("a capture is left")
+    }
+
+    fn says_where(to: &mpsc::Sender<thread::ThreadId>) -> Leftover {
+        let to = to.clone();
+        leftover(move || {
+            (0..10).for_each(|_| thread::yield_now());
+            to.send(thread::current().id()).expect("the test listens");
+        })
+    }
+
+    fn keeper(clock: Clock) -> Arc<Timekeeper<Bell>> {
+        Timekeeper::new("aside-test".to_owned(), clock)
+    }
+
+    #[test]
+    fn by_a_manual_clock_it_is_run_here() {
+        let (send, ran) = mpsc::channel();
+        let left = (0..3).map(|_| says_where(&send)).collect();
+        run(&keeper(Clock::Manual(Manual::new())), left, Duration::ZERO);
+        assert_eq!(ran.try_iter().collect::<Vec<_>>(), [thread::current().id(); 3]);
+    }
+
+    #[test]
+    fn it_is_run_elsewhere_and_waited_for_and_no_longer() {
+        let (send, ran) = mpsc::channel();
+        let left = (0..50).map(|_| says_where(&send)).collect();
+        let start = Instant::now();
+        run(&keeper(Clock::System), left, ALARM);
+        assert!(start.elapsed() < ALARM, "it waits for nothing");
+        let ran: Vec<_> = ran.try_iter().collect();
+        assert_eq!(ran.len(), 50);
+        assert!(ran.iter().all(|there| *there != thread::current().id()));
+        run(&keeper(Clock::System), Vec::new(), ALARM);
+        assert!(start.elapsed() < ALARM, "there is nothing to wait for");
+    }
+
+    #[test]
+    fn one_that_is_slow_holds_up_neither_the_others_nor_the_caller() {
+        let (send, ran) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let mut left: Vec<_> = (0..5).map(|_| says_where(&send)).collect();
+        left.push(leftover(move || gate.recv().unwrap_or_default()));
+        let keeper = keeper(Clock::System);
+        run(&keeper, left, Duration::ZERO);
+        for _ in 0..5 {
+            ran.recv_timeout(ALARM).expect("it is run");
+        }
+        drop(open);
+    }
+}
