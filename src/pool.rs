@@ -321,6 +321,10 @@ impl Owner for Core {
         self.crew.entry_died();
     }
 
+    fn ending(&self, end: &mut dyn FnMut()) {
+        self.crew.while_ending(end);
+    }
+
     fn decided(&self, tally: Tally) {
         self.counters.count(tally);
     }

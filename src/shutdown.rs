@@ -154,8 +154,8 @@ impl Shutdown {
     /// all, as far as the time allows. The timekeeper's threads, which may still be dropping what
     /// queued jobs had captured, are not waited for.
     ///
-    /// In a job of this pool, the job itself and others that wait like it are not waited for, nor
-    /// are threads. All else is: give it a time if the pool may have no thread left for what is
+    /// In a job of this pool, or in a destructor of what a job that never ran had captured, the job
+    /// itself and others that wait like it are not waited for, nor are threads. All else is: give it a time if the pool may have no thread left for what is
     /// queued.
     ///
     /// ```

@@ -14,7 +14,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-use support::{Busy, OnDrop, PanicsOnDrop, error, news, outcome, pool_of, quiet_panic};
+use support::{Busy, OnDrop, PanicsOnDrop, error, news, outcome, pool_of, quiet_panic, until};
 
 type Reserving = Pin<Box<dyn Future<Output = Result<Permit, Rejection>> + Send>>;
 
@@ -188,4 +188,23 @@ fn two_destructors_that_panic_are_both_told() {
     assert_eq!(job.cancel(), Some(Phase::Queued));
     assert!(error(job).is_cancelled());
     assert_eq!([told.next(), told.next()], [Some(id); 2]);
+}
+
+/// What a queued job had captured, and waited for the pool's end when it was dropped, waited for
+/// that very job.
+#[test]
+fn the_captures_of_a_stopped_job_may_wait_for_the_pools_end() {
+    let pool = pool_of(1);
+    let busy = Busy::all(&pool, 1);
+    let (own, (send, reports)) = (pool.clone(), news());
+    let capture = OnDrop(move || {
+        let report = own.shutdown().wait();
+        send.send(report).expect("the test listens");
+    });
+    let job = pool.spawn_blocking(move || drop(capture));
+    std::thread::spawn(move || job.cancel());
+    until("it waits", || pool.try_reserve().is_err());
+    drop(busy);
+    assert_eq!(reports.next().finished, 2);
+    assert_eq!(pool.shutdown().wait().finished, 2);
 }

@@ -100,7 +100,7 @@ impl Cell {
     }
 
     fn finish_end(&self, end: Early) {
-        self.drop_body_and_publish(end);
+        self.head.owner.ending(&mut || self.drop_body_and_publish(end));
         self.head.owner.ended();
     }
 

@@ -84,6 +84,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// The job was claimed in the queue, to end like this: its place is free.
     fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo);
 
+    /// Calls what ends a job that never ran: user code, while the pool still counts the job.
+    fn ending(&self, end: &mut dyn FnMut());
+
     /// The job's outcome is decided.
     fn decided(&self, tally: Tally);
 

@@ -107,7 +107,37 @@ impl Drop for Exit {
     }
 }
 
+/// On the stack of a thread that ends a job that never ran: any thread may, not only a worker.
+pub(super) struct Ending;
+
+impl Ending {
+    pub(super) fn begin(crew: &Crew) -> Self {
+        let _ = ENDING.try_with(|crews| crews.borrow_mut().push(address(crew)));
+        Self
+    }
+
+    /// How many jobs of this crew the thread is ending.
+    pub(super) fn here(crew: &Crew) -> usize {
+        let count = |crews: &RefCell<Vec<usize>>| {
+            crews.borrow().iter().filter(|ending| **ending == address(crew)).count()
+        };
+        ENDING.try_with(count).unwrap_or(0)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = ENDING.try_with(|crews| crews.borrow_mut().pop());
+    }
+}
+
+fn address(crew: &Crew) -> usize {
+    std::ptr::from_ref(crew).addr()
+}
+
 thread_local! {
+    /// By their addresses: each is there as long as its job is.
+    static ENDING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     static EXIT: RefCell<Option<Exit>> = const { RefCell::new(None) };
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
 }

@@ -24,7 +24,7 @@ use crate::spawner::Spawner;
 use crate::sync::{AtomicUsize, MODEL, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
-use crate::worker::desk::{Colleague, Desk, Here};
+use crate::worker::desk::{Colleague, Desk, Ending, Here};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,9 +192,16 @@ impl Crew {
         desks.started_by_gone + here.sum::<u64>()
     }
 
-    /// How many jobs this very thread is at.
+    /// How many jobs this very thread is at: those at its desk, and those that it ends.
     pub(crate) fn jobs_here(&self) -> usize {
-        self.here(|here| here.desk.jobs.lock().now.len()).unwrap_or(0)
+        let at_desk = self.here(|here| here.desk.jobs.lock().now.len()).unwrap_or(0);
+        at_desk + Ending::here(self)
+    }
+
+    /// Calls what ends one of the pool's jobs on this thread.
+    pub(crate) fn while_ending(&self, end: impl FnOnce()) {
+        let _ending = Ending::begin(self);
+        end();
     }
 
     pub(crate) fn is_here(&self) -> bool {
