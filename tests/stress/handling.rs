@@ -102,7 +102,7 @@ impl Hand<'_> {
         wait(job);
     }
 
-    fn wild_waker(&self, rng: &mut Rng) -> Waker {
+    pub(crate) fn wild_waker(&self, rng: &mut Rng) -> Waker {
         Waker::from(Arc::new(Wild {
             _thing: Thing::new(false),
             pool: self.pool.clone(),

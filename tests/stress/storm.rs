@@ -6,13 +6,16 @@ use crate::ledger::{self, BOOKS, Thing, raise, saw};
 use crate::rng::Rng;
 use crate::watchdog;
 use crate::weather::Weather;
-use punctual::{Builder, Metrics, Pool, StopGuard};
+use punctual::{Builder, Metrics, Pool, Shutdown, StopGuard};
+use std::future::Future;
 use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -136,13 +139,19 @@ impl Storm {
             thread::yield_now();
         }
         for pool in &self.pools {
-            let end = if rng.one_in(2) { pool.drain() } else { pool.shutdown() };
-            match rng.below(3) {
+            let mut end = if rng.one_in(2) { pool.drain() } else { pool.shutdown() };
+            match rng.below(4) {
                 0 => drop(end),
+                3 => self.poll_once(&mut end, pool, &mut rng),
                 1 => drop(end.within(Duration::from_micros(rng.pick(&[0, 300]))).wait()),
                 _ => drop(end.wait()),
             }
         }
+    }
+
+    fn poll_once(&self, end: &mut Shutdown, pool: &Pool, rng: &mut Rng) {
+        let waker = Hand { weather: self.weather, pool, stranger: None }.wild_waker(rng);
+        let _ = Pin::new(end).poll(&mut Context::from_waker(&waker));
     }
 
     /// Ends the pools, and gives what is wrong then.
@@ -167,9 +176,10 @@ impl Storm {
         };
         until("the threads have left", || threads() == 0);
         let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut guards = Vec::new();
         for this in kept {
             match this {
-                Kept::Guard(guard) => drop(guard),
+                Kept::Guard(guard) => guards.push(guard),
                 Kept::Job(job) if !job.handle.is_finished() => {
                     BOOKS.wrong(format!("a handle hangs: {:?}", job.handle.info()));
                     let_go(job);
@@ -179,6 +189,7 @@ impl Storm {
             }
         }
         until("all is dropped", || BOOKS.is_balanced());
+        drop(guards); // what they are for went with its job
         let mut wrong = BOOKS.faults(metrics.as_deref());
         if BOOKS.refused_threads.load(Relaxed) > 0 && !weather.few_threads {
             wrong.push("threads were refused".to_owned());
