@@ -107,10 +107,12 @@ mod tests {
     use crate::clock::{Clock, Manual};
     use crate::job::Settings;
     use crate::job::fake::Fake;
+    use crate::spawner::Spawner;
     use crate::stop::Cause;
     use crate::sync::thread;
     use std::convert::Infallible;
     use std::sync::mpsc;
+    use std::time::Instant;
 
     /// After so long a test counts as hung.
     const ALARM: Duration =
@@ -144,7 +146,7 @@ mod tests {
     }
 
     fn keeper(clock: Clock) -> Arc<Timekeeper<Bell>> {
-        Timekeeper::new("aside-test".to_owned(), clock)
+        Timekeeper::new("aside-test".to_owned(), clock, Spawner::default())
     }
 
     #[test]

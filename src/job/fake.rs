@@ -109,6 +109,10 @@ impl Owner for Fake {
         self.note(Told::Claimed(end));
     }
 
+    fn ending(&self, end: &mut dyn FnMut()) {
+        end();
+    }
+
     fn decided(&self, tally: Tally) {
         self.note(Told::Decided(tally));
         let hold = self.hold.lock().take();

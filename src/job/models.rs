@@ -85,6 +85,10 @@ impl Owner for Host {
 
     fn claimed(&self, _end: Early, _info: &dyn Fn() -> JobInfo) {}
 
+    fn ending(&self, end: &mut dyn FnMut()) {
+        end();
+    }
+
     fn decided(&self, _tally: Tally) {
         self.decided.add();
     }

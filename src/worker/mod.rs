@@ -180,9 +180,14 @@ impl Crew {
         jobs.map(|(job, thread)| JobInfo { thread: Some(thread), ..job.head.info() }).collect()
     }
 
+    /// How many workers have not left.
+    pub(crate) fn workers(&self) -> usize {
+        self.desks.lock().list.len()
+    }
+
     /// Whether all workers but so many have left, and none is about to be started (rule 3).
     pub(crate) fn is_left_to(&self, threads: usize) -> bool {
-        self.idle.total() <= threads && self.desks.lock().list.len() <= threads
+        self.idle.total() <= threads && self.workers() <= threads
     }
 
     /// How many jobs have ever been started. Never too many; it may miss some just now started.
