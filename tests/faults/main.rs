@@ -50,13 +50,13 @@
 //! |---|---|---|
 //! | tokio #8056 | at the cap of threads two submissions counted on one sleeper | `two_submitters_at_the_cap` |
 //! | tokio #8406, bun #37738 | threads that fail to start orphan a job | `a_thread_that_fails_to_start_against_a_submission` `a_pool_recovers_when_threads_can_be_had_again` |
-//! | tokio #6439 #7910 #7922 | the idle count is lowered twice as the pool ends | `two_workers_and_two_jobs` `storms_of_ends_lose_nothing` |
+//! | tokio #6439 #7910 #7922 | the idle count is lowered twice as the pool ends | `a_retirement_against_workers_that_park` `storms_of_ends_lose_nothing` |
 //! | tokio #1560 | the idle count is not lowered when a keep-alive is over | `a_worker_that_leaves_against_a_submission` |
 //! | tokio #8373 | two records of who sleeps drift apart | `two_workers_and_two_jobs_that_wait_for_each_other` |
 //! | tokio #525, futures #1170 | a worker parks past a submission | `a_worker_that_parks_against_a_submission` |
 //! | affinitypool #8 | a wait that returned for no reason freed the job | `threads_that_are_unparked_for_nothing_wait_on` |
-//! | rayon #739 #929, rustc #146799 | a latch is touched after its owner was let go | `finish_against_a_handle_that_is_dropped_after_a_poll` `finish_against_poll` |
-//! | oneshot #73 #87 | the handle goes while it is being woken | `finish_against_a_handle_that_is_dropped_after_a_poll` |
+//! | rayon #739 #929, rustc #146799 | a latch is touched after its owner was let go | `the_end_of_a_job_against_a_handle_that_goes_after_a_poll` `the_end_of_a_job_against_a_poll` |
+//! | oneshot #73 #87 | the handle goes while it is being woken | `the_end_of_a_job_against_a_handle_that_goes_after_a_poll` |
 //! | tokio #5578 #5471 #5475 #5154 #3689 | wakers are cloned, woken or dropped under a lock | `wakers_and_hooks_may_use_the_pool` `a_waker_may_drop_what_waits_for_a_place` `a_panic_in_a_waker` |
 //! | tokio #4430 | a second panic as a handle is dropped | `a_panic_in_the_outcomes_drop` |
 //! | tokio #4495 #6612 | long times overflow | `endless_times_are_no_limits` |
