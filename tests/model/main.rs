@@ -169,13 +169,18 @@ fn priority() -> impl Strategy<Value = Priority> {
     ]
 }
 
-/// `PROPTEST_CASES` says how many programs.
+/// How many programs the first test runs, where `PROPTEST_CASES` does not say; another runs more or
+/// less in proportion.
+const USUAL: u32 = 2_000;
+
 fn config(usual: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let cases = asked.unwrap_or(USUAL).div_ceil(USUAL / usual);
     let is_defect = option_env!("PUNCTUAL_IMPATIENT").is_some(); // each try to shrink may hang
     ProptestConfig {
-        cases: cases.unwrap_or(usual),
+        cases,
         max_shrink_iters: if is_defect { 1 } else { 10_000 },
+        max_shrink_time: 120_000,
         max_local_rejects: u32::MAX,
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -183,7 +188,7 @@ fn config(usual: u32) -> ProptestConfig {
 }
 
 prop_state_machine! {
-    #![proptest_config(config(2_000))]
+    #![proptest_config(config(USUAL))]
 
     #[test]
     fn a_pool_does_what_its_specification_does(sequential 1..40 => Machine);
