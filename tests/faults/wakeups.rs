@@ -1,6 +1,6 @@
 //! Waits that return for no reason.
 
-use crate::support::{PATIENCE, ms, outcome, pool_of, until};
+use crate::support::{OnDrop, PATIENCE, ms, outcome, pool_of, until};
 use punctual::{JobError, Pool};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,15 @@ use std::time::{Duration, Instant};
 /// a call of ours: not a parked worker, not one whose keep-alive runs, not `wait`, not `drain`.
 #[test]
 fn threads_that_are_unparked_for_nothing_wait_on() {
+    for keep_alive in [Duration::ZERO, ms(5)] {
+        unpark_for_nothing(keep_alive);
+    }
+}
+
+fn unpark_for_nothing(keep_alive: Duration) {
     let threads: Mutex<Vec<Thread>> = Mutex::default();
     let over = AtomicBool::new(false);
-    let builder = Pool::builder().threads(1..=3).keep_alive(ms(5));
+    let builder = Pool::builder().threads(1..=3).keep_alive(keep_alive);
     let pool = builder.build().expect("threads");
     let timed = pool_of(1);
     thread::scope(|s| {
@@ -23,8 +29,9 @@ fn threads_that_are_unparked_for_nothing_wait_on() {
                 thread::yield_now();
             }
         });
+        let _over = OnDrop(|| over.store(true, Ordering::SeqCst));
         threads.lock().expect("no panic").push(thread::current());
-        for round in 0..300_u64 {
+        for round in 0..150_u64 {
             let jobs = [(); 3].map(|()| pool.spawn_blocking(thread::current));
             for job in jobs {
                 let worker = outcome(job).expect("it returns");
@@ -38,12 +45,17 @@ fn threads_that_are_unparked_for_nothing_wait_on() {
                 let time = Duration::from_millis(3);
                 let mut late = timed.spawn(|cx| cx.sleep(Duration::MAX));
                 assert!(late.wait_timeout(time).is_none() && start.elapsed() >= time);
+                until("they rest", || pool.metrics().idle > 0);
+                for _ in 0..50 {
+                    let now = pool.metrics();
+                    assert!(now.idle <= now.threads && (1..=3).contains(&now.threads), "{now:?}");
+                    thread::yield_now();
+                }
                 late.cancel();
                 assert!(matches!(outcome(late), Err(JobError::Cancelled(_))));
             }
         }
         until("those beyond the fewest leave", || pool.metrics().threads == 1);
-        assert_eq!(pool.drain().within(PATIENCE).wait().finished, 900);
-        over.store(true, Ordering::SeqCst);
+        assert_eq!(pool.drain().within(PATIENCE).wait().finished, 450);
     });
 }

@@ -175,6 +175,10 @@ fn beget(cx: &JobContext, rng: &mut Rng, luggage: Luggage) {
             _ => let_go(child),
         }
     }
+    if rng.one_in(2) {
+        linger(cx, 50); // and may be stopped with them
+        sleep_until_stopped(cx);
+    }
 }
 
 /// Drops a handle whose outcome nobody has seen.
