@@ -142,12 +142,13 @@ fn act(cx: &JobContext, record: &Record, rng: &mut Rng, luggage: Luggage) -> Res
     Ok(value)
 }
 
+/// Some microseconds. (To yield instead may take a second where the machine has more to do.)
 fn linger(cx: &JobContext, looks: u32) {
     for _ in 0..looks {
         if cx.is_stopped() {
             break;
         }
-        std::thread::yield_now();
+        (0..20).for_each(|_| std::hint::spin_loop());
     }
 }
 
