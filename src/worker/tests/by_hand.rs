@@ -123,6 +123,23 @@ fn a_worker_that_need_not_stay_leaves_when_its_keep_alive_is_over_and_not_before
 }
 
 #[test]
+fn who_could_not_be_started_leaves_the_work_to_the_others() {
+    let crew = Crew::new(threads(0, 2));
+    crew.wake();
+    assert_eq!(crew.counts().total(), 0, "nobody is needed");
+    let resting = rest(&crew);
+    until("it parks", || crew.counts().idle() == 1);
+    crew.idle.starting();
+    assert!(!crew.idle.announce(), "the new one would see to it");
+    crew.not_started();
+    assert!(resting.join().expect("no panic"), "it is called instead");
+    crew.idle.starting();
+    crew.not_started();
+    let counts = crew.counts();
+    assert_eq!((counts.total(), counts.searching(), counts.queued()), (1, 1, 1));
+}
+
+#[test]
 fn who_parks_sees_a_call_that_came_before_and_one_that_comes() {
     let desk = Desk::new("by hand".to_owned());
     assert!(!desk.is_own() && !park(&desk, Deadline::after(Duration::ZERO)));
