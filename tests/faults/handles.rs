@@ -91,7 +91,7 @@ fn a_handle_may_be_dropped_by_its_own_body() {
 /// Fault 22: nobody tells a forgotten pool to end, so it goes on; all it keeps is itself.
 #[test]
 fn a_forgotten_pool_goes_on() {
-    // Kept for ever, and not forgotten: that would look like a leak to who looks for those.
+    // Kept until the end, and not forgotten: that would look like a leak to who looks for those.
     static FORGOTTEN: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
     let builder = Pool::builder().threads(0..=1).keep_alive(Duration::ZERO);
     let pool = builder.build().expect("no thread is needed");
@@ -103,6 +103,7 @@ fn a_forgotten_pool_goes_on() {
     FORGOTTEN.lock().expect("no panic").push(pool);
     outcome(last).expect("it returns");
     assert_eq!(is_done.next(), 7);
+    drop(FORGOTTEN.lock().expect("no panic").pop().map(|pool| pool.drain().wait()));
 }
 
 type AtEnd = Box<dyn FnOnce()>;
