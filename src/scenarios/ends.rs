@@ -60,6 +60,18 @@ fn a_shutdown_against_submissions() {
     books.agree(&pool);
 }
 
+/// No body starts unasked once `shutdown` has returned: it is found in the queue, or on a desk.
+fn a_shutdown_against_a_start() {
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let (books, closed) = (Books::default(), Tally::default());
+    let entry = books.entry();
+    let job = pool.spawn(asked(&entry, &closed));
+    drop(pool.shutdown());
+    closed.add();
+    entry.enter(&job.wait());
+    books.close(pool);
+}
+
 /// No thread begins after the end that `wait` has waited for.
 fn an_end_against_a_thread_that_is_started() {
     let (over, late) = (Tally::default(), Tally::default());
@@ -143,31 +155,34 @@ fn a_drain_cut_short() {
     books.close(pool);
 }
 
-/// Two that wait for the pool's end, one inside a job of it.
+/// Three that wait for the pool's end, two inside jobs of it.
 fn a_shutdown_from_inside() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = Pool::builder().threads(1..=3).build().expect("threads");
     let books = Books::default();
-    let inside = books.entry();
-    let own = pool.clone();
-    let cut = chance(2) == 0;
-    let job = pool.spawn(inside.body(move |_| {
-        let report = if cut { own.shutdown() } else { own.drain() }.wait();
-        Checked::Ok(report)
-    }));
+    let cut = chance(4) == 0;
     let entries = [books.entry(), books.entry()];
-    let jobs = entries.clone().map(|entry| pool.spawn(entry.looks(2)));
+    let insiders = entries.clone().map(|entry| {
+        let own = pool.clone();
+        pool.spawn(entry.body(move |_| {
+            let end = if cut { own.shutdown() } else { own.drain() };
+            Checked::Ok(end.wait())
+        }))
+    });
+    let entry = books.entry();
+    let job = pool.spawn(entry.looks(2));
     let other = {
         let pool = pool.clone();
         spawn(move || drop(pool.drain().wait()))
     };
-    for (job, entry) in jobs.into_iter().zip(&entries) {
-        entry.enter(&job.wait());
+    entry.enter(&job.wait());
+    for (job, entry) in insiders.into_iter().zip(&entries) {
+        let outcome = job.wait();
+        entry.enter(&outcome);
+        if let Ok(report) = outcome {
+            let named = (report.never_started.len() + report.still_running.len()) as u64;
+            assert_eq!(report.finished + named, pool.metrics().accepted, "{report:?}");
+        }
     }
-    let outcome = job.wait();
-    inside.enter(&outcome);
-    let report = outcome.expect("nobody stops it before it starts, and then it does not look");
-    let named = (report.never_started.len() + report.still_running.len()) as u64;
-    assert_eq!(report.finished + named, pool.metrics().accepted, "{report:?}");
     join([other]);
     books.close(pool);
 }
@@ -195,10 +210,11 @@ fn the_last_pool_dropped_by_its_own_job() {
     books.close(Pool::of(core));
 }
 
-/// As many wait as the limit allows, a freed place is free at once, and who waits for one is told.
+/// A freed place is given to who waits for one; and the end of the pool is told to all who wait.
 fn permits_against_a_shutdown() {
     let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
     let books = Books::default();
+    let held = pool.try_reserve().expect("there is one place");
     let takers = [0, 1].map(|n| {
         let (pool, books) = (pool.clone(), books.clone());
         spawn(move || match pool.blocking_reserve() {
@@ -207,18 +223,21 @@ fn permits_against_a_shutdown() {
                 let entry = books.entry();
                 let job: JobHandle<_, Stopped> = permit.spawn(entry.looks(1));
                 job.cancel();
-                let seen = entry.enter(&job.wait());
-                assert!(seen != Seen::Rejected || pool.try_reserve().is_err());
+                entry.enter(&job.wait());
             }
             Err(why) => assert_eq!(why, Rejection::ShutDown),
         })
     });
     let entry = books.entry();
-    entry.enter(&pool.spawn(entry.looks(1)).wait());
+    assert_eq!(entry.enter(&pool.spawn(entry.looks(1)).wait()), Seen::Rejected);
     if chance(2) == 0 {
         drop(pool.shutdown());
+        join(takers);
+        drop(held);
+    } else {
+        drop(held);
+        join(takers);
     }
-    join(takers);
     books.close(pool);
 }
 
@@ -261,6 +280,7 @@ fn submissions_against_the_queue_limit() {
 
 scenarios! {
     a_shutdown_against_submissions
+    a_shutdown_against_a_start
     an_end_against_a_thread_that_is_started
     a_late_submission_to_a_busy_pool
     a_drain_cut_short

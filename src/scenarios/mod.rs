@@ -68,7 +68,7 @@ fn explore(name: &'static str, scenario: fn()) {
     let again = number("PUNCTUAL_SEED");
     let begun = Instant::now();
     let mut run = 0;
-    for (how, share) in [(How::Random, 2), (How::Pct(3), 3), (How::Pct(5), 6)] {
+    for (how, share) in [(How::Random, 2), (How::Pct(2), 6), (How::Pct(3), 6), (How::Pct(5), 6)] {
         let wanted = if again.is_some() { BATCH } else { (schedules / share).max(1) };
         let mut done = 0;
         while done < wanted {

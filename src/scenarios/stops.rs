@@ -63,7 +63,7 @@ fn deadlines_against_runs_and_cancels() {
         pool.job().timeout(ms(10)).spawn(entries[0].looks(3)),
         pool.job().timeout(ms(10)).grace(ms(5)).spawn(entries[1].looks(3)),
         pool.job().run_timeout(ms(5)).spawn(entries[2].deaf(3)),
-        pool.job().queue_timeout(ms(5)).spawn(entries[3].looks(3)),
+        pool.job().queue_timeout(ms(5)).timeout(ms(1000)).spawn(entries[3].looks(3)),
     ];
     let stopper = jobs[1].abort_handle();
     let canceller = spawn(move || stopper.abort());
@@ -109,17 +109,15 @@ fn two_deadlines_noticed_at_once() {
     let books = Books::default();
     let Stuck { entry, job, gate } = books.stuck(pool.job().timeout(ms(5)).grace(ms(10)), true);
     let task = pool.core().crew.at_desks().remove(0).0;
-    let ringers = [(); 2].map(|()| {
-        let (task, clock) = (task.clone(), clock.clone());
-        spawn(move || {
-            clock.advance(ms(5));
-            Bell::Job(task).ring();
-        })
-    });
+    let own = task.clone();
+    let ringers = [
+        spawn(move || (0..2).for_each(|_| Bell::Job(own.clone()).ring())),
+        spawn(move || clock.advance(ms(5))),
+    ];
     let opener = spawn(move || gate.open());
     let outcome = job.wait();
     if let Err(JobError::TimedOut(stop)) = &outcome {
-        panic!("the clock shows 10 ms, deadline and grace are 15 ms: {stop:?}");
+        panic!("the clock shows 5 ms, deadline and grace are 15 ms: {stop:?}");
     }
     assert_eq!(entry.enter(&outcome), Seen::Returned, "the body has the last word");
     join(ringers);
@@ -128,31 +126,17 @@ fn two_deadlines_noticed_at_once() {
     books.close(pool);
 }
 
-/// Tokens: one that a job was given, and its own.
+/// A token that is cancelled stops the jobs that have it, and those that are given it later.
 fn tokens_against_submissions() {
     let pool = Pool::builder().threads(1..=2).build().expect("threads");
     let books = Books::default();
     let token = CancellationToken::new();
-    let entries = [books.entry(), books.entry(), books.entry()];
+    let entries = [books.entry(), books.entry()];
     let canceller = {
         let token = token.clone();
-        spawn(move || {
-            yield_now();
-            token.cancel();
-        })
+        spawn(move || token.cancel())
     };
-    let own = entries[2].body(|cx| {
-        let (token, mirror) = (cx.token(), cx.token());
-        let other = spawn(move || token.cancel());
-        join([other]);
-        assert!(mirror.is_cancelled() && cx.is_stopped());
-        cx.check().map(|()| 0)
-    });
-    let jobs = [
-        pool.job().token(&token).spawn(entries[0].looks(2)),
-        pool.job().token(&token).timeout(ms(1000)).spawn(entries[1].looks(2)),
-        pool.spawn(own),
-    ];
+    let jobs = entries.clone().map(|entry| pool.job().token(&token).spawn(entry.looks(2)));
     let hit = jobs[0].cancel();
     for (n, (job, entry)) in jobs.into_iter().zip(&entries).enumerate() {
         let outcome = job.wait();
@@ -160,11 +144,33 @@ fn tokens_against_submissions() {
             assert!(n == 0 || stop.cause() == Cause::Token, "{stop:?}");
         }
         let seen = entry.enter(&outcome);
-        assert!(n != 2 || seen == Seen::Cancelled(Phase::Running), "its own token stops it");
         assert!(n != 0 || hit != Some(Phase::Queued) || seen == Seen::Cancelled(Phase::Queued));
     }
     join([canceller]);
-    assert!(token.is_cancelled());
+    let entry = books.entry();
+    let late = pool.job().token(&token).spawn(entry.looks(1));
+    assert_eq!(entry.enter(&late.wait()), Seen::Cancelled(Phase::Queued));
+    books.close(pool);
+}
+
+/// A job's own token: cancelling it stops the job, and the job's stop cancels it.
+fn a_jobs_own_token() {
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let books = Books::default();
+    let entry = books.entry();
+    let body = entry.body(|cx| {
+        let (token, mirror) = (cx.token(), cx.token());
+        let other = spawn(move || token.cancel());
+        wait_for_stop(cx).expect_err("its own token stops it");
+        join([other]);
+        assert!(mirror.is_cancelled(), "its stop cancels its token");
+        cx.check()
+    });
+    let job = pool.spawn(body);
+    let stopper = job.abort_handle();
+    let canceller = spawn(move || stopper.abort());
+    entry.enter(&job.wait());
+    join([canceller]);
     books.close(pool);
 }
 
@@ -327,6 +333,7 @@ scenarios! {
     two_deadlines_noticed_at_once
     three_causes_at_once
     tokens_against_submissions
+    a_jobs_own_token
     a_parents_stop_against_its_children
     listeners_against_a_cancel
     interruptible_work_against_a_cancel

@@ -2,7 +2,8 @@
 
 use crate::scenarios::books::{Books, Entry, Seen};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Gate, join, ms};
+use crate::scenarios::support::{Gate, Tally, join, ms};
+use crate::sync::Mutex;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::sync::model::{chance, refuse_threads};
 use crate::{Checked, Pool, Priority};
@@ -68,54 +69,48 @@ fn refused_threads_against_submissions() {
     books.close(pool);
 }
 
-/// A new thread that is in its start hook is not counted on.
+/// A new thread that is in its start hook is not counted on, if there is another.
 fn start_hooks_against_submissions() {
-    let gate = Gate::default();
+    let (gate, started) = (Gate::default(), Tally::default());
     let pass = gate.clone();
-    let stuck = chance(3);
-    let started = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let hook = move || {
-        // ORDERING: Relaxed; all threads of an execution are one.
-        if started.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == stuck {
+        started.add();
+        if started.get() == 2 {
             pass.pass();
         }
-        yield_now();
     };
-    let builder = Pool::builder().threads(..=3).keep_alive(ms(1)).on_thread_start(hook);
-    let pool = builder.build().expect("no thread yet");
+    let builder = Pool::builder().threads(1..=2).on_thread_start(hook);
+    let pool = builder.build().expect("a thread");
     let books = Books::default();
-    // One of three is stuck: the others do what there is, but for a job that it was started for.
-    let others = [1, 2].map(|jobs| submitter(&pool, &books, jobs, returned));
-    (0..chance(20)).for_each(|_| yield_now());
+    join([2, 2].map(|jobs| submitter(&pool, &books, jobs, returned))); // the first thread does all
     gate.open();
-    join(others);
     books.close(pool);
 }
 
 /// A thread that leaves submits a job, by its hook: that is not lost with its own deque.
 fn a_submission_by_a_leaving_thread() {
-    let door = Arc::new(OnceLock::<(Pool, Entry)>::new());
-    let inside = Arc::clone(&door);
-    let once = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let (ended, has_ended) = (Gate::default(), Gate::default());
-    let tell = ended.clone();
+    let (door, job) = (Arc::new(OnceLock::<(Pool, Entry)>::new()), Arc::new(OnceLock::new()));
+    let (inside, given) = (Arc::clone(&door), Arc::clone(&job));
+    let given_up = Gate::default();
+    let tell = given_up.clone();
     let hook = move || {
-        // ORDERING: as above.
-        if once.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            if let Some((pool, entry)) = inside.get() {
-                returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
-                tell.open();
-            }
+        let Some((pool, entry)) = inside.get() else { return };
+        if given.get().is_none() {
+            let job = pool.spawn(entry.looks(1));
+            let _ = given.set(Mutex::new(Some(job)));
+            tell.open();
         }
     };
-    let builder = Pool::builder().threads(..=2).keep_alive(ms(1)).on_thread_stop(hook);
+    let builder = Pool::builder().threads(..=1).keep_alive(ms(1)).on_thread_stop(hook);
     let pool = builder.build().expect("no thread yet");
     let books = Books::default();
     let _ = door.set((pool.clone(), books.entry()));
     let entry = books.entry();
     returned(entry.enter(&pool.spawn(entry.looks(1)).wait()));
-    drop(has_ended);
-    ended.pass();
+    given_up.pass();
+    let job = job.get().and_then(|job| job.lock().take()).expect("it was submitted");
+    let (_, entry) = door.get().expect("it is there");
+    returned(entry.enter(&job.wait()));
     books.close(pool);
 }
 

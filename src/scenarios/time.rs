@@ -77,7 +77,8 @@ fn slow_destructors_against_deadlines() {
 /// An alarm that is set just when the watcher leaves, for want of any, is rung.
 fn alarms_against_a_leaving_watcher() {
     let books = Books::default();
-    let (pool, stuck) = busy_pool(&books);
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let Stuck { entry: stuck, job, gate } = books.stuck(pool.job().run_timeout(ms(60_000)), true);
     for pause in [10_000, 9_999, 0] {
         let entry = books.entry();
         let outcome = pool.job().queue_timeout(ms(1)).spawn(entry.looks(1)).wait();
@@ -86,7 +87,9 @@ fn alarms_against_a_leaving_watcher() {
             park_timeout(ms(pause));
         }
     }
-    stuck.let_go();
+    drop(pool.drain()); // the watcher leaves as soon as it may
+    assert_eq!(stuck.enter(&job.wait()), Seen::TimedOut(Phase::Running));
+    gate.open();
     books.close(pool);
 }
 
