@@ -2,7 +2,7 @@
 
 use crate::scenarios::books::{Books, Entry};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Tally, join, ms, poll, wait_for_stop};
+use crate::scenarios::support::{Tally, builder, join, ms, poll, wait_for_stop};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
@@ -116,12 +116,12 @@ fn end(pool: &Pool) -> Option<ShutdownReport> {
 }
 
 fn anything_by_the_system_clock() {
-    anything(Pool::builder());
+    anything(builder());
 }
 
 fn anything_by_a_manual_clock() {
     let clock = ManualClock::new();
-    let builder = Pool::builder().clock(&clock);
+    let by_hand = builder().clock(&clock);
     let over = Tally::default();
     let is_over = over.clone();
     let mover = spawn(move || {
@@ -130,7 +130,7 @@ fn anything_by_a_manual_clock() {
             yield_now();
         }
     });
-    anything(builder);
+    anything(by_hand);
     over.add();
     join([mover]);
 }

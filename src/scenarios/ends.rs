@@ -2,7 +2,7 @@
 
 use crate::scenarios::books::{Books, Entry, Seen, Stuck};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Tally, join, ms};
+use crate::scenarios::support::{Tally, builder, join, ms};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
@@ -36,7 +36,7 @@ fn check_report(report: &ShutdownReport, books: &Books) {
 
 /// Law 10: the report names exactly those that never started, and no body starts unasked.
 fn a_shutdown_against_submissions() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = builder().threads(1..=2).build().expect("threads");
     let (books, closed) = (Books::default(), Tally::default());
     let submitters = [2, 1].map(|jobs| {
         let (pool, books, closed) = (pool.clone(), books.clone(), closed.clone());
@@ -62,7 +62,7 @@ fn a_shutdown_against_submissions() {
 
 /// No body starts unasked once `shutdown` has returned: it is found in the queue, or on a desk.
 fn a_shutdown_against_a_start() {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let (books, closed) = (Books::default(), Tally::default());
     let entry = books.entry();
     let job = pool.spawn(asked(&entry, &closed));
@@ -77,8 +77,8 @@ fn an_end_against_a_thread_that_is_started() {
     let (over, late) = (Tally::default(), Tally::default());
     let (is_over, count) = (over.clone(), late.clone());
     let hook = move || (0..is_over.get()).for_each(|_| count.add());
-    let builder = Pool::builder().threads(..=2).on_thread_start(hook.clone());
-    let pool = builder.on_thread_stop(hook).build().expect("no thread yet");
+    let settings = builder().threads(..=2).on_thread_start(hook.clone());
+    let pool = settings.on_thread_stop(hook).build().expect("no thread yet");
     let books = Books::default();
     let submitters = [0, 1].map(|n| {
         let (pool, books) = (pool.clone(), books.clone());
@@ -99,7 +99,7 @@ fn an_end_against_a_thread_that_is_started() {
 
 /// Law 6: a job that is submitted while the pool begins to stop needs no worker to end.
 fn a_late_submission_to_a_busy_pool() {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let stuck = books.stuck(pool.job(), true);
     let closer = {
@@ -117,7 +117,7 @@ fn a_late_submission_to_a_busy_pool() {
 /// A drain whose time is up, while jobs start, end and are submitted.
 fn a_drain_cut_short() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=2).build().expect("threads");
+    let pool = builder().clock(&clock).threads(1..=2).build().expect("threads");
     let books = Books::default();
     let Stuck { entry: stuck, job: stuck_job, gate } = books.stuck(pool.job(), false);
     let entries = [books.entry(), books.entry(), books.entry()];
@@ -157,7 +157,7 @@ fn a_drain_cut_short() {
 
 /// Three that wait for the pool's end, two inside jobs of it.
 fn a_shutdown_from_inside() {
-    let pool = Pool::builder().threads(1..=3).build().expect("threads");
+    let pool = builder().threads(1..=3).build().expect("threads");
     let books = Books::default();
     let cut = chance(4) == 0;
     let entries = [books.entry(), books.entry()];
@@ -189,7 +189,7 @@ fn a_shutdown_from_inside() {
 
 /// The last handle of a pool is dropped by one of its own jobs.
 fn the_last_pool_dropped_by_its_own_job() {
-    let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
+    let pool = builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
     let core = Arc::clone(pool.core());
     let books = Books::default();
     let entry = books.entry();
@@ -212,7 +212,7 @@ fn the_last_pool_dropped_by_its_own_job() {
 
 /// A freed place is given to who waits for one; and the end of the pool is told to all who wait.
 fn permits_against_a_shutdown() {
-    let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
+    let pool = builder().threads(1..=1).queue_limit(1).build().expect("a thread");
     let books = Books::default();
     let held = pool.try_reserve().expect("there is one place");
     let takers = [0, 1].map(|n| {
@@ -244,7 +244,7 @@ fn permits_against_a_shutdown() {
 /// Law 11: while the worker is busy, exactly as many are accepted as may wait; and the places of
 /// those that are cancelled are free at once (law 6).
 fn submissions_against_the_queue_limit() {
-    let pool = Pool::builder().threads(1..=1).queue_limit(2).build().expect("a thread");
+    let pool = builder().threads(1..=1).queue_limit(2).build().expect("a thread");
     let books = Books::default();
     let stuck = books.stuck(pool.job(), true);
     let submitters = [(); 2].map(|()| {

@@ -2,7 +2,7 @@
 
 use crate::scenarios::books::{Books, Seen};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{OnDrop, Tally, join, ms, poll};
+use crate::scenarios::support::{OnDrop, Tally, builder, join, ms, poll};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
@@ -13,7 +13,7 @@ use std::task::Poll;
 /// Law 5: a value that comes late goes to the hook, one that nobody takes is dropped, each once.
 fn a_late_value_against_a_dropped_handle() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let (entry, made, dropped, late) =
         (books.entry(), Tally::default(), Tally::default(), Tally::default());
@@ -47,7 +47,7 @@ fn drop_somehow<T>(mut job: JobHandle<T, crate::Stopped>) {
 /// All that wait for one body's end see it, and then its outcome is there.
 fn several_wait_for_the_end() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entry = books.entry();
     let settings = pool.job().timeout(ms(5));
@@ -80,7 +80,7 @@ fn several_wait_for_the_end() {
 
 /// The last waker counts; it is woken though it came just when the outcome did.
 fn wakers_replaced_against_the_outcome() {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entries = [books.entry(), books.entry()];
     for entry in &entries {
@@ -105,8 +105,8 @@ fn wakers_replaced_against_the_outcome() {
 fn panics_against_dropped_handles() {
     let unseen = Tally::default();
     let hook = unseen.clone();
-    let builder = Pool::builder().threads(1..=2).on_unseen_panic(move |_| hook.add());
-    let pool = builder.build().expect("threads");
+    let settings = builder().threads(1..=2).on_unseen_panic(move |_| hook.add());
+    let pool = settings.build().expect("threads");
     let books = Books::default();
     let entries = [books.entry(), books.entry(), books.entry()];
     let jobs = entries.clone().map(|entry| pool.spawn(entry.panics()));

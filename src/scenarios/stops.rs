@@ -3,7 +3,7 @@
 use crate::job::Bell;
 use crate::scenarios::books::{Books, Seen, Stuck};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Gate, Tally, join, ms, wait_for_stop};
+use crate::scenarios::support::{Gate, Tally, builder, join, ms, wait_for_stop};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Law 8: what a cancel says it hit is what it hit.
 fn cancels_against_submissions() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = builder().threads(1..=2).build().expect("threads");
     let books = Books::default();
     let other = {
         let (pool, books) = (pool.clone(), books.clone());
@@ -55,7 +55,7 @@ fn check_hit(hit: Option<Phase>, seen: Seen) {
 /// Law 5: not before the deadline, and by deadline and grace.
 fn deadlines_against_runs_and_cancels() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=2).build().expect("threads");
+    let pool = builder().clock(&clock).threads(1..=2).build().expect("threads");
     let books = Books::default();
     let start = clock.now();
     let entries = [books.entry(), books.entry(), books.entry(), books.entry()];
@@ -84,7 +84,7 @@ fn deadlines_against_runs_and_cancels() {
 /// A job that could not start in time does not start, whoever sees it first: its alarm or a worker.
 fn a_late_start_against_the_queue_timeout() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entries = [books.entry(), books.entry()];
     let jobs = entries.clone().map(|entry| pool.job().queue_timeout(ms(5)).spawn(entry.deaf(1)));
@@ -105,7 +105,7 @@ fn a_late_start_against_the_queue_timeout() {
 /// Law 5: two threads notice deadlines of one job at once; its body still has its grace time.
 fn two_deadlines_noticed_at_once() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let Stuck { entry, job, gate } = books.stuck(pool.job().timeout(ms(5)).grace(ms(10)), true);
     let task = pool.core().crew.at_desks().remove(0).0;
@@ -128,7 +128,7 @@ fn two_deadlines_noticed_at_once() {
 
 /// A token that is cancelled stops the jobs that have it, and those that are given it later.
 fn tokens_against_submissions() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = builder().threads(1..=2).build().expect("threads");
     let books = Books::default();
     let token = CancellationToken::new();
     let entries = [books.entry(), books.entry()];
@@ -155,7 +155,7 @@ fn tokens_against_submissions() {
 
 /// A job's own token: cancelling it stops the job, and the job's stop cancels it.
 fn a_jobs_own_token() {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entry = books.entry();
     let body = entry.body(|cx| {
@@ -177,7 +177,7 @@ fn a_jobs_own_token() {
 /// Law 7: the first cause wins, and all see the same one: `check`, listeners and the handle.
 fn three_causes_at_once() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let (entry, token) = (books.entry(), CancellationToken::new());
     let body = entry.body(|cx| {
@@ -216,7 +216,7 @@ fn check_cause(stop: &Stop<Cause>, fits: impl FnOnce(Cause) -> bool) {
 
 /// Law 15: a stopped parent's children are stopped, though they are spawned just then.
 fn a_parents_stop_against_its_children() {
-    let pool = Pool::builder().threads(2..=2).build().expect("threads");
+    let pool = builder().threads(2..=2).build().expect("threads");
     let books = Books::default();
     let (entry, children) = (books.entry(), Books::default());
     let theirs = children.clone();
@@ -246,7 +246,7 @@ fn a_parents_stop_against_its_children() {
 
 /// Law 7: a listener is told once, and never after its guard is dropped.
 fn listeners_against_a_cancel() {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entry = books.entry();
     let (told, kept, after) = (Tally::default(), Tally::default(), Tally::default());
@@ -287,7 +287,7 @@ fn listeners_against_a_cancel() {
 /// A stop is fired until the work is left, and never after.
 fn interruptible_work_against_a_cancel() {
     let clock = ManualClock::new();
-    let pool = Pool::builder().clock(&clock).threads(1..=1).build().expect("a thread");
+    let pool = builder().clock(&clock).threads(1..=1).build().expect("a thread");
     let books = Books::default();
     let entry = books.entry();
     let (late, wanted) = (Tally::default(), chance(3) as usize);

@@ -1,8 +1,9 @@
 //! Gates, wakers and threads of scenarios.
 
 use crate::sync::model::thread::JoinHandle;
+use crate::sync::model::{NEVER_COMES, chance};
 use crate::sync::{Condvar, Mutex};
-use crate::{Checked, JobContext};
+use crate::{Builder, Checked, JobContext, Pool};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +13,13 @@ use std::time::Duration;
 
 pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
+}
+
+/// Settings of a pool. In half of them an idle thread's time is never up: a thread that is not
+/// woken must not be saved by that.
+pub(super) fn builder() -> Builder {
+    let keep_alive = if chance(2) == 0 { NEVER_COMES } else { ms(10_000) };
+    Pool::builder().keep_alive(keep_alive)
 }
 
 pub(super) fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {

@@ -2,7 +2,7 @@
 
 use crate::scenarios::books::{Books, Entry, Seen};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Gate, Tally, join, ms};
+use crate::scenarios::support::{Gate, Tally, builder, join, ms};
 use crate::sync::Mutex;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::sync::model::{chance, refuse_threads};
@@ -32,7 +32,7 @@ fn returned(seen: Seen) {
 
 /// No job is left to a thread that leaves: its keep-alive time is up just when one is submitted.
 fn leaving_against_submissions() {
-    let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
+    let pool = builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
     let books = Books::default();
     let other = submitter(&pool, &books, 2, returned);
     for yields in [3, 0, 1] {
@@ -46,16 +46,37 @@ fn leaving_against_submissions() {
 
 /// Four submit to a crew that wakes and starts its threads for them.
 fn many_submissions_against_parking() {
-    let pool = Pool::builder().threads(1..=3).keep_alive(ms(2)).build().expect("threads");
+    let pool = builder().threads(1..=3).build().expect("threads");
     let books = Books::default();
     join([1, 2, 2, 1].map(|jobs| submitter(&pool, &books, jobs, returned)));
+    books.close(pool);
+}
+
+/// Each job waits for those that come after it: whoever takes one sees to it that another takes the
+/// next.
+fn jobs_that_wait_for_the_next() {
+    let pool = builder().threads(3..=3).build().expect("threads");
+    let books = Books::default();
+    let gates = [Gate::default(), Gate::default()];
+    let entries = [books.entry(), books.entry(), books.entry()];
+    let spawn = |n: usize| {
+        let gates = gates.clone();
+        pool.spawn(entries[n].body(move |_| {
+            gates[n..].iter().for_each(Gate::pass);
+            gates[..n].iter().skip(n.saturating_sub(1)).for_each(Gate::open);
+            Checked::Ok(())
+        }))
+    };
+    for (job, entry) in [spawn(0), spawn(1), spawn(2)].into_iter().zip(&entries) {
+        returned(entry.enter(&job.wait()));
+    }
     books.close(pool);
 }
 
 /// The system gives no thread, now and then: no job is left to nobody.
 fn refused_threads_against_submissions() {
     refuse_threads(&[(); 5].map(|()| chance(2) == 0));
-    let pool = Pool::builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
+    let pool = builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
     let books = Books::default();
     let check = |seen| assert!(matches!(seen, Seen::Returned | Seen::Rejected), "{seen:?}");
     let others = [2, 1].map(|jobs| submitter(&pool, &books, jobs, check));
@@ -79,8 +100,8 @@ fn start_hooks_against_submissions() {
             pass.pass();
         }
     };
-    let builder = Pool::builder().threads(1..=2).on_thread_start(hook);
-    let pool = builder.build().expect("a thread");
+    let settings = builder().threads(1..=2).on_thread_start(hook);
+    let pool = settings.build().expect("a thread");
     let books = Books::default();
     join([2, 2].map(|jobs| submitter(&pool, &books, jobs, returned))); // the first thread does all
     gate.open();
@@ -101,8 +122,8 @@ fn a_submission_by_a_leaving_thread() {
             tell.open();
         }
     };
-    let builder = Pool::builder().threads(..=1).keep_alive(ms(1)).on_thread_stop(hook);
-    let pool = builder.build().expect("no thread yet");
+    let settings = builder().threads(..=1).keep_alive(ms(1)).on_thread_stop(hook);
+    let pool = settings.build().expect("no thread yet");
     let books = Books::default();
     let _ = door.set((pool.clone(), books.entry()));
     let entry = books.entry();
@@ -116,7 +137,7 @@ fn a_submission_by_a_leaving_thread() {
 
 /// Entries of jobs that were ended in the queue are swept while others pop: none is lost.
 fn sweeps_against_pops() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = builder().threads(1..=2).build().expect("threads");
     let books = Books::default();
     let other = {
         let (pool, books) = (pool.clone(), books.clone());
@@ -146,7 +167,7 @@ fn sweeps_against_pops() {
 /// Jobs that spawn jobs: those in the deque of a worker that is stuck are stolen, by all classes'
 /// rules, and each is run once.
 fn stealing_from_a_stuck_worker() {
-    let pool = Pool::builder().threads(1..=4).build().expect("threads");
+    let pool = builder().threads(1..=4).build().expect("threads");
     let books = Books::default();
     let (entry, children) = (books.entry(), Books::default());
     let theirs = children.clone();
@@ -172,6 +193,7 @@ fn stealing_from_a_stuck_worker() {
 scenarios! {
     leaving_against_submissions
     many_submissions_against_parking
+    jobs_that_wait_for_the_next
     refused_threads_against_submissions
     start_hooks_against_submissions
     a_submission_by_a_leaving_thread

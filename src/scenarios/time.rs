@@ -2,7 +2,7 @@
 
 use crate::scenarios::books::{Books, Seen, Stuck};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Gate, OnDrop, join, ms};
+use crate::scenarios::support::{Gate, OnDrop, builder, join, ms};
 use crate::sync::model::NEVER_COMES;
 use crate::sync::model::thread::{park_timeout, spawn};
 use crate::sync::now;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A pool of one thread, which is busy.
 fn busy_pool(books: &Books) -> (Pool, Stuck) {
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let stuck = books.stuck(pool.job(), true);
     (pool, stuck)
 }
@@ -25,7 +25,7 @@ fn is_past(job: &JobError<Stopped>, time: Duration) {
 
 /// Deadlines, runs and a cancel, by the system's clock.
 fn deadlines_by_the_system_clock() {
-    let pool = Pool::builder().threads(1..=2).build().expect("threads");
+    let pool = builder().threads(1..=2).build().expect("threads");
     let books = Books::default();
     let entries = [books.entry(), books.entry(), books.entry()];
     let jobs = [
@@ -77,7 +77,7 @@ fn slow_destructors_against_deadlines() {
 /// An alarm that is set just when the watcher leaves, for want of any, is rung.
 fn alarms_against_a_leaving_watcher() {
     let books = Books::default();
-    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let pool = builder().threads(1..=1).build().expect("a thread");
     let Stuck { entry: stuck, job, gate } = books.stuck(pool.job().run_timeout(ms(60_000)), true);
     for pause in [10_000, 9_999, 0] {
         let entry = books.entry();
