@@ -135,8 +135,9 @@ impl<W: Clone + PartialEq> Idle<W> {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        // ORDERING: Acquire pairs with the Release half of every change, so that who sees
-        // `queued == 0` sees what was done by those who took the entries.
+        // ORDERING: Acquire pairs with the Release of every change, so that who sees `queued == 0`
+        // sees what was done by those who took the entries. The protocol itself needs less: who acts
+        // on these counts changes them, and the queue and the stack have locks.
         Counts(self.word.load(Ordering::Acquire))
     }
 
@@ -209,7 +210,8 @@ impl<W: Clone + PartialEq> Idle<W> {
     /// Counts the caller, which has just done its job, as searching, unless somebody else is.
     #[must_use]
     pub(crate) fn search(&self) -> bool {
-        // ORDERING: AcqRel, in one chain, so that a submission sees the searcher or is seen by it.
+        // ORDERING: AcqRel, as in `add`; that a submission sees the searcher or is seen by it is a
+        // matter of one word.
         self.word
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 let counts = Counts(word);
@@ -229,8 +231,8 @@ impl<W: Clone + PartialEq> Idle<W> {
                 _ if counts.retired() => (counts.0 - leave - TOTAL, Rest::Leave),
                 _ => (counts.0 - leave + IDLE, Rest::Park),
             };
-            // ORDERING: AcqRel, in one chain with all other changes (rule 4 needs the counts it
-            // decides on to be the ones it changes).
+            // ORDERING: AcqRel, as in `add`. Rule 4 needs no more than one word: the counts it decides
+            // on are the ones it changes.
             let swap = self.word.compare_exchange_weak(
                 counts.0,
                 next,
@@ -285,8 +287,8 @@ impl<W: Clone + PartialEq> Idle<W> {
     /// searching: unpark them all.
     pub(crate) fn retire(&self) -> Vec<W> {
         let mut parked = self.parked.lock();
-        // ORDERING: AcqRel, in one chain with `announce`: a submission that comes after it in the
-        // chain sees all that the retiring thread did before.
+        // ORDERING: AcqRel, in one chain with `announce`. Release: a submission that comes after it in
+        // the chain sees the stage that the retiring thread had set (see `submit` in pool).
         self.word.fetch_or(RETIRED, Ordering::AcqRel);
         let woken = std::mem::take(&mut *parked);
         self.step(IDLE * woken.len() as u64, SEARCHING * woken.len() as u64);
@@ -305,8 +307,9 @@ impl<W: Clone + PartialEq> Idle<W> {
     }
 
     fn add(&self, units: u64) -> Counts {
-        // ORDERING: AcqRel on every change: one chain of read-modify-writes, in which each sees
-        // what all before it published.
+        // ORDERING: AcqRel on every change: one chain of read-modify-writes, in which each sees what
+        // all before it published. `announce` needs the Acquire, `retire` the Release; the others have
+        // both so that nobody need look which is which.
         Counts(self.word.fetch_add(units, Ordering::AcqRel))
     }
 

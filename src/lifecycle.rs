@@ -37,7 +37,7 @@ impl Lifecycle {
     #[must_use]
     pub(crate) fn enter(&self) -> bool {
         // ORDERING: AcqRel. Acquire pairs with the Release in `rise`: who is refused sees what the
-        // closing thread did before. Release: see `leave`.
+        // closing thread did before. Release is more than is needed: nobody acts on who entered.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 (stage(word) == Stage::Open).then_some(word + 1)
@@ -47,8 +47,9 @@ impl Lifecycle {
 
     /// Counts one job less; `true` if the pool is closed, where somebody may wait for that.
     pub(crate) fn leave(&self) -> bool {
-        // ORDERING: AcqRel makes a chain of all leavers, so that who sees zero sees what every job
-        // did. Pairs with the Acquire in `unfinished`.
+        // ORDERING: AcqRel. Release pairs with the Acquire in `unfinished`: who sees zero sees what
+        // every job did. Acquire is more than is needed: a chain of read-modify-writes carries the
+        // Release of each.
         let word = self.0.fetch_sub(1, Ordering::AcqRel);
         stage(word) > Stage::Open
     }
@@ -56,7 +57,7 @@ impl Lifecycle {
     /// Rises to `to`; a later stage stays.
     pub(crate) fn rise(&self, to: Stage) {
         let raised = |word| (stage(word) < to).then_some(word & COUNT | (to as u64) << STAGE_SHIFT);
-        // ORDERING: AcqRel pairs with the Acquires of `enter` and `stage`.
+        // ORDERING: AcqRel. Release pairs with the Acquires of `enter` and `stage`; Acquire as in `leave`.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised);
     }
 

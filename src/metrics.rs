@@ -104,7 +104,7 @@ impl Counters {
 
     /// A job that was accepted is refused after all.
     pub(crate) fn unaccept(&self) {
-        // ORDERING: Release, see `add`.
+        // ORDERING: Release, as in `add`, though nothing was done before that a reader must see.
         self.accepted.fetch_sub(1, Ordering::Release);
     }
 

@@ -312,7 +312,8 @@ impl Owner for Core {
         match end {
             Early::Refused(_) => self.counters.unaccept(),
             // ORDERING: Release pairs with the Acquire in `shutdown`: who has counted the job there
-            // sees it in the list of those that never started.
+            // sees it in the list of those that never started. (The list's lock alone would do: who
+            // reads this number can not have held it before who wrote the number did.)
             Early::Stopped(_) => {
                 self.claimed.fetch_add(1, Ordering::Release);
             }

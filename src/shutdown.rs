@@ -311,7 +311,7 @@ impl Core {
     /// refused.)
     fn settle(&self) -> u64 {
         loop {
-            // ORDERING: Acquire pairs with the Release in `claimed`.
+            // ORDERING: Acquire pairs with the Release in `claimed`; see there.
             let settled = self.crew.started() + self.claimed.load(Ordering::Acquire);
             if settled >= self.counters.accepted() {
                 return settled;

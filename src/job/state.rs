@@ -153,9 +153,9 @@ impl State {
 
     /// The outcome can be taken; `ended` says that the body is through, too.
     pub(crate) fn publish(&self, ended: bool) -> Published {
-        // ORDERING: AcqRel. Release pairs with the Acquire in `is_ready`, `watch` and `detach`, so
-        // that who sees READY sees the outcome. Acquire pairs with the Release in `watch`, so that
-        // who sees WAKER sees the waker.
+        // ORDERING: AcqRel. Release pairs with the Acquire in `load`, `watch` and `watch_end`, so
+        // that who sees READY sees the outcome, and who sees ENDED what the body did. Acquire, for
+        // the waker of who set WAKER, is more than is needed: the waker's slot has a lock.
         let before = self.0.fetch_or(READY | if ended { ENDED } else { 0 }, Ordering::AcqRel);
         Published {
             detached: before & DETACHED != 0,
@@ -167,21 +167,23 @@ impl State {
     /// The body of a job that was given up has returned; `true` if somebody waits for that.
     #[must_use]
     pub(crate) fn end(&self) -> bool {
-        // ORDERING: AcqRel, as in `publish`; pairs with `watch_end`.
+        // ORDERING: AcqRel, as in `publish`; Release pairs with the Acquire in `watch_end` and `load`.
         self.0.fetch_or(ENDED, Ordering::AcqRel) & END_WAKERS != 0
     }
 
     /// A waker is in its slot; `true` if the outcome was ready before, and nobody will wake it.
     #[must_use]
     pub(crate) fn watch(&self) -> bool {
-        // ORDERING: AcqRel, see `publish`.
+        // ORDERING: AcqRel, see `publish`. The Acquire is here and in `take`, which follows; either
+        // would do. The Release is as the Acquire there.
         self.0.fetch_or(WAKER, Ordering::AcqRel) & READY != 0
     }
 
     /// A waker is in the list of those that wait for the end; `true` if that was before.
     #[must_use]
     pub(crate) fn watch_end(&self) -> bool {
-        // ORDERING: AcqRel, see `end`.
+        // ORDERING: AcqRel. Acquire pairs with the Release in `publish` and `end`: who waits for the
+        // end sees what the body did. The Release is as in `watch`.
         self.0.fetch_or(END_WAKERS, Ordering::AcqRel) & ENDED != 0
     }
 
@@ -189,8 +191,8 @@ impl State {
     /// requests it later will see the list.
     #[must_use]
     pub(crate) fn listen(&self) -> Option<Cause> {
-        // ORDERING: AcqRel. Release pairs with the Acquire in `request_stop`: who sees LISTENING
-        // sees the list.
+        // ORDERING: AcqRel, more than is needed: that the later of this and `request_stop` sees the
+        // earlier is a matter of one word, and the list has a lock.
         cause_in(self.0.fetch_or(LISTENING, Ordering::AcqRel))
     }
 
@@ -204,7 +206,8 @@ impl State {
     #[must_use]
     pub(crate) fn detach(&self) -> bool {
         // ORDERING: AcqRel. Of `detach` and `publish`, the later one in the word's order drops the
-        // outcome, and sees it by this pair.
+        // outcome. The Acquire is here and in `early_end`, by which it is dropped; either would do.
+        // The Release is more than is needed: a publisher drops what it put there itself.
         let before = self.0.fetch_or(DETACHED, Ordering::AcqRel);
         before & READY != 0 && before & TAKEN == 0
     }
@@ -248,14 +251,15 @@ impl State {
     }
 
     fn load(&self) -> u32 {
-        // ORDERING: Acquire pairs with the Release half of every transition.
+        // ORDERING: Acquire pairs with the Release of every transition: who sees that a stop was
+        // asked for sees what was done before, and so with the outcome and with the end.
         self.0.load(Ordering::Acquire)
     }
 
     /// Sets `bits` if the word allows it; gives the word as it was.
     fn set_if(&self, bits: u32, allowed: impl Fn(u32) -> bool) -> Result<u32, u32> {
-        // ORDERING: AcqRel. The winner of a transition sees what was done before those it follows,
-        // and is seen by those that follow it.
+        // ORDERING: AcqRel. Release pairs with the Acquire in `load`. Acquire is more than is needed:
+        // who takes the outcome has seen READY by another, and the body is there from the start.
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             allowed(word).then_some(word | bits)
         })

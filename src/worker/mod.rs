@@ -216,7 +216,8 @@ impl Crew {
     /// Lets go of the threads that have exited, thread-locals and all; `true` if those were all but
     /// this one.
     pub(crate) fn join_exited(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `start`, so that no handle is missed.
+        // ORDERING: Acquire pairs with the Release in `start`, so that no handle is missed. (Their lock
+        // alone would do: who reads zero can not have held it before who kept the handle did.)
         if self.starting.load(Ordering::Acquire) > 0 {
             return false;
         }
