@@ -326,8 +326,12 @@ fn a_thread_that_fails_to_start_beside_one_that_works() {
     check(|| {
         let pool = Arc::new(Pool { given: 1, ..Pool::of(0, 2) });
         pool.submit();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.submit())
+        };
         pool.submit();
-        pool.submit();
+        other.join().expect("no panic");
         pool.finish(3);
     });
 }

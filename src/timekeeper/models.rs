@@ -11,6 +11,7 @@
 //! | 16 an alarm set, the watcher leaves | `an_alarm_against_a_watcher_that_leaves` |
 //! | 16 close, the last alarm taken back | `closing_against_the_last_alarm_taken_back` |
 //! | 16 a ring that lasts, the deputy | `a_ring_that_lasts_against_the_next_alarm` |
+//! | 16 a ring that lasts, a deputy that sleeps | `a_ring_that_lasts_against_a_deputy_that_sleeps` |
 //! | 16 a ring that ends, the deputy | `a_ring_that_ends_against_the_deputy` |
 
 use super::*;
@@ -136,6 +137,19 @@ fn a_ring_that_lasts_against_the_next_alarm() {
         bells.wait_for(0);
         drop((stuck, next));
         keeper.close();
+    });
+}
+
+#[test]
+fn a_ring_that_lasts_against_a_deputy_that_sleeps() {
+    check(|| {
+        let (keeper, bells) = keeper();
+        let now = Instant::now();
+        for bell in [bells.bell(0), bells.bell_after(1, 2), bells.bell(2)] {
+            keeper.file(now, bell).expect("a model has threads");
+        }
+        keeper.close();
+        bells.wait_for(1);
     });
 }
 

@@ -17,6 +17,7 @@
 //! | 18 listener removed, stop | `a_guard_that_goes_against_a_stop` |
 //! | 18 listener added from outside, job ends | `a_listener_from_outside_against_the_end` |
 //! | 18 scope of `interruptible` left, stop | `a_scope_that_is_left_against_a_stop` |
+//! | 18 scope of `interruptible` left, fired again | `a_scope_that_is_left_against_its_next_firing` |
 //! | sleep, stop | `a_sleep_against_a_stop` |
 //! | told, what was done before | `who_is_told_sees_what_the_canceller_did` |
 
@@ -106,6 +107,26 @@ fn a_scope_that_is_left_against_a_stop() {
         cx.interruptible(|| _ = data.touch(), || ());
         let calls = data.touch();
         canceller.join().expect("no panic");
+        assert_eq!(data.touch(), calls + 1, "nothing is called once the scope is left");
+        assert_eq!(host.keeper.alarms(), 0, "nor will be");
+    });
+}
+
+/// The scope's references are dead once it is left: so none of its calls may go on.
+#[test]
+fn a_scope_that_is_left_against_its_next_firing() {
+    check(|| {
+        let ((host, cx, job), data) = (running(), Bare::new());
+        let Clock::Manual(time) = host.keeper.clock().clone() else { unreachable!("see running") };
+        let clock = cx.interruptible(
+            || _ = data.touch(),
+            || {
+                job.cancel(); // fires it, here
+                thread::spawn(move || time.advance(Duration::from_millis(1)))
+            },
+        );
+        let calls = data.touch();
+        clock.join().expect("no panic");
         assert_eq!(data.touch(), calls + 1, "nothing is called once the scope is left");
         assert_eq!(host.keeper.alarms(), 0, "nor will be");
     });

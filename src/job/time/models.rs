@@ -10,6 +10,7 @@
 //! | deadline, dropped handle, finish | `the_end_of_a_job_against_its_deadline_against_a_dropped_handle` |
 //! | the end of a body that was given up | `the_late_end_of_a_body_is_not_seen_before_the_outcome` |
 //! | a deaf body's last word | `a_deaf_body_is_given_up_on_time` |
+//! | an alarm that rings early, start | `a_worker_about_to_start_against_the_ring_of_its_deadline` |
 //! | an alarm set, and not wanted | `who_sets_an_alarm_against_who_ends_the_job` |
 
 use super::*;
@@ -141,6 +142,30 @@ fn a_deaf_body_is_given_up_on_time() {
         time.advance(WHILE);
         assert!(poll(&mut job, &Arc::default()).is_some(), "its deadline and its grace are over");
         assert_eq!(host.decided.get(), 1);
+    });
+}
+
+/// Its time in the queue is up, or has just ceased to count; its run ends at its deadline.
+#[test]
+fn a_worker_about_to_start_against_the_ring_of_its_deadline() {
+    check(|| {
+        let (host, time) = by_hand();
+        let in_a_while = due_in_a_while(&host);
+        let settings = Settings {
+            queue_deadline: in_a_while.deadline,
+            deadline: Some(host.keeper.clock().after(2 * WHILE)),
+            ..in_a_while
+        };
+        let (task, job) = host.job(Some(settings), |cx| cx.sleep(Duration::MAX).is_ok());
+        task.tie(None).expect("no thread is needed");
+        let worker = work(Arc::clone(&task));
+        while !job.is_finished() {
+            time.advance(WHILE);
+            thread::yield_now();
+        }
+        worker.join().expect("no panic");
+        assert!(outcome(job).is_err_and(|error| error.is_timed_out()));
+        assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
     });
 }
 
