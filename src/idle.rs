@@ -288,7 +288,8 @@ impl<W: Clone + PartialEq> Idle<W> {
     pub(crate) fn retire(&self) -> Vec<W> {
         let mut parked = self.parked.lock();
         // ORDERING: AcqRel, in one chain with `announce`. Release: a submission that comes after it in
-        // the chain sees the stage that the retiring thread had set (see `submit` in pool).
+        // the chain sees the stage that the retiring thread had set (see `submit` in pool). The step
+        // below has the same; either would do.
         self.word.fetch_or(RETIRED, Ordering::AcqRel);
         let woken = std::mem::take(&mut *parked);
         self.step(IDLE * woken.len() as u64, SEARCHING * woken.len() as u64);

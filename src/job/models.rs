@@ -13,6 +13,7 @@
 //! | 8 a waker panics | `a_waker_that_panics_harms_nobody` |
 //! | 9 who drops the last reference | `the_last_reference_goes_on_either_side` |
 //! | the body's real end, who waits for it | `the_end_of_a_body_against_who_waits_for_it` |
+//! | the drop of its hook, who waits for its end | `the_drop_of_a_hook_against_who_waits_for_the_end` |
 //!
 //! Deadlines: `time/models.rs`. Listeners, tokens, parents: `listen/models.rs`.
 
@@ -56,6 +57,19 @@ impl Host {
         call: impl FnOnce(&JobContext) -> T + Send + 'static,
     ) -> (Task, JobHandle<T>) {
         job_of(Arc::clone(self) as Arc<dyn Owner>, settings, call)
+    }
+
+    /// A job with a hook for a late value.
+    fn job_with_hook(
+        self: &Arc<Self>,
+        on_late: impl FnOnce(()) + Send + 'static,
+    ) -> (Task, JobHandle<()>) {
+        let now = self.clock().now();
+        let owner = Arc::clone(self) as Arc<dyn Owner>;
+        let head = Head::new(owner, None, Priority::Normal, now, Location::caller());
+        let call = |_: &JobContext| Ok(());
+        let on_late: Option<Box<dyn FnOnce(()) + Send>> = Some(Box::new(on_late));
+        new_job(head, Body { call, on_late, ambient: Ambient::capture(now) })
     }
 }
 
@@ -317,5 +331,20 @@ fn the_end_of_a_body_against_who_waits_for_it() {
         assert!(ended || woken.0.get() <= 1);
         assert_eq!(Arc::strong_count(&woken), 1, "nobody keeps the waker");
         drop(job);
+    });
+}
+
+#[test]
+fn the_drop_of_a_hook_against_who_waits_for_the_end() {
+    check_all(|| {
+        let (host, data) = (Host::new(Clock::System), Bare::new());
+        let capture = Trace(Arc::clone(&data));
+        let (task, job) = host.job_with_hook(move |()| drop(capture));
+        let worker = work(task);
+        if poll(&mut job.stopped(), &Arc::default()).is_some() {
+            assert_eq!(data.touch(), 1, "the job's captures are gone");
+        }
+        worker.join().expect("no panic");
+        assert!(outcome(job).is_ok());
     });
 }

@@ -9,7 +9,7 @@
 //! | 13 drain, shutdown | `two_that_close_a_pool` |
 
 use super::*;
-use crate::sync::models::{Bare, check_all};
+use crate::sync::models::{Bare, Count, check_all};
 use loom::thread;
 use std::sync::Arc;
 
@@ -18,10 +18,13 @@ use std::sync::Arc;
 fn a_job_that_enters_against_a_pool_that_closes() {
     check_all(|| {
         let (life, data) = (Arc::new(Lifecycle::new()), Bare::new());
+        let closed = Arc::<Count>::default();
         let submitter = {
-            let (life, data) = (Arc::clone(&life), Arc::clone(&data));
+            let (life, data, closed) = (Arc::clone(&life), Arc::clone(&data), Arc::clone(&closed));
             thread::spawn(move || {
+                let late = closed.get() > 0;
                 let entered = life.enter();
+                assert!(!(late && entered), "a closed pool takes none");
                 if !entered {
                     assert_eq!(data.touch(), 1, "who is refused sees why");
                 }
@@ -30,6 +33,7 @@ fn a_job_that_enters_against_a_pool_that_closes() {
         };
         data.touch();
         life.rise(Stage::Draining);
+        closed.add();
         let seen = life.unfinished();
         let was_last = submitter.join().expect("no panic");
         assert!(seen == 0 || was_last, "a job seen by the closer announces its end");

@@ -13,6 +13,7 @@
 //! | 17 token cancelled, job ends | `the_end_of_a_job_against_its_tokens_cancel` |
 //! | 17 own token made, job stopped | `an_own_token_against_a_stop` |
 //! | 17 own token made twice, cancelled | `two_threads_that_ask_for_the_own_token` |
+//! | 17 job with a token and a parent ends, stop | `the_end_of_a_tied_job_against_its_own_stop` |
 //! | 18 listener added, stop | `a_listener_against_a_stop` |
 //! | 18 listener removed, stop | `a_guard_that_goes_against_a_stop` |
 //! | 18 listener added from outside, job ends | `a_listener_from_outside_against_the_end` |
@@ -243,5 +244,22 @@ fn the_end_of_a_child_against_its_parents_stop() {
         assert!(outcome(job).err().is_none_or(|error| error.phase() == Some(Phase::Queued)));
         assert_eq!((listeners(parent.task()), cell.strong_count()), (0, 0), "nothing is left");
         assert_eq!((host.decided.get(), host.ended.get()), (1, 1));
+    });
+}
+
+/// Nobody stops its parent or cancels its token, which must not keep it.
+#[test]
+fn the_end_of_a_tied_job_against_its_own_stop() {
+    check(|| {
+        let ((host, parent, _job), token) = (running(), CancellationToken::new());
+        let (child, job) = host.job(with_token(&token), |_| ());
+        let cell = Arc::downgrade(&child);
+        child.tie(Some(parent.task())).expect("it has no deadline");
+        let worker = work(child);
+        job.cancel();
+        worker.join().expect("no panic");
+        assert_eq!((listeners(parent.task()), cell.weak_count()), (0, 1), "no tie is left");
+        drop(job);
+        assert_eq!(cell.strong_count(), 0, "nobody keeps it");
     });
 }

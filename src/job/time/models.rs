@@ -11,7 +11,7 @@
 //! | the end of a body that was given up | `the_late_end_of_a_body_is_not_seen_before_the_outcome` |
 //! | a deaf body's last word | `a_deaf_body_is_given_up_on_time` |
 //! | an alarm that rings early, start | `a_worker_about_to_start_against_the_ring_of_its_deadline` |
-//! | an alarm set, and not wanted | `who_sets_an_alarm_against_who_ends_the_job` |
+//! | an alarm set, and not wanted | `who_ties_a_job_against_who_ends_it`, `who_starts_a_job_against_who_ends_it` |
 
 use super::*;
 use crate::clock::{Clock, Manual};
@@ -101,15 +101,15 @@ fn the_end_of_a_job_against_its_deadline_against_a_dropped_handle() {
 fn the_late_end_of_a_body_is_not_seen_before_the_outcome() {
     check(|| {
         let ((host, time), data) = (by_hand(), Bare::new());
-        let at_work = Arc::clone(&data);
-        let (task, job) = host.job(Some(due_in_a_while(&host)), move |_| at_work.touch());
+        let value = Trace(Arc::clone(&data));
+        let (task, job) = host.job(Some(due_in_a_while(&host)), move |_| value);
         task.tie(None).expect("no thread is needed");
         let (worker, clock) = (work(Arc::clone(&task)), advance(&time));
         let woken = Arc::default();
         let mut end = job.stopped();
         let ended = poll(&mut end, &woken).is_some();
         if ended {
-            data.touch(); // the body's work is seen
+            data.touch(); // a late value is gone
             assert!(job.is_finished(), "nobody sees the end before the outcome");
         }
         clock.join().expect("no panic");
@@ -170,7 +170,7 @@ fn a_worker_about_to_start_against_the_ring_of_its_deadline() {
 }
 
 #[test]
-fn who_sets_an_alarm_against_who_ends_the_job() {
+fn who_ties_a_job_against_who_ends_it() {
     check(|| {
         let (host, _time) = by_hand();
         let (task, job) = host.job(Some(due_in_a_while(&host)), |_| ());
@@ -180,5 +180,20 @@ fn who_sets_an_alarm_against_who_ends_the_job() {
         canceller.join().expect("no panic");
         assert_eq!(host.keeper.alarms(), 0, "an ended job has no alarm");
         assert!(outcome(job).is_err());
+    });
+}
+
+/// The alarm for the end of a run is set before the run begins.
+#[test]
+fn who_starts_a_job_against_who_ends_it() {
+    check(|| {
+        let (host, _time) = by_hand();
+        let settings = Settings { run_timeout: Some(WHILE), ..Settings::default() };
+        let (task, job) = host.job(Some(settings), |_| ());
+        let worker = work(task);
+        let hit = job.cancel();
+        worker.join().expect("no panic");
+        assert_eq!(host.keeper.alarms(), 0, "an ended job has no alarm");
+        assert_eq!(outcome(job).is_err(), hit == Some(Phase::Queued));
     });
 }

@@ -2,7 +2,8 @@
 //! loom.
 //!
 //! The crew is a real one, but its threads are the models' own: loom's turns share one thread, and so
-//! what a worker keeps in thread-locals. The deques are crossbeam's, each call one step.
+//! what a worker keeps in thread-locals. The deques are crossbeam's, each call one step, and so is the
+//! announcement of an entry with the push that follows it.
 //!
 //! | what against what | model |
 //! |---|---|
