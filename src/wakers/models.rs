@@ -17,6 +17,8 @@ use std::task::Wake;
 /// Something that happens once, and those who wait for it.
 #[derive(Default)]
 struct Event {
+    /// Counts before anything is done.
+    begun: Count,
     happened: AtomicBool,
     wakers: Wakers,
 }
@@ -34,6 +36,7 @@ impl Event {
     fn happen(self: &Arc<Self>) -> model::JoinHandle<()> {
         let event = Arc::clone(self);
         model::spawn(move || {
+            event.begun.add();
             event.happened.store(true, Ordering::Relaxed);
             event.wakers.wake_all(unwind::discard);
         })
@@ -65,6 +68,9 @@ fn a_waker_that_goes_against_a_wake_of_all() {
         drop(waker);
         let other = event.happen();
         event.wakers.unlist(number);
+        if event.begun.get() == 0 {
+            assert_eq!(Arc::strong_count(&woken), 1, "it is off the list");
+        }
         other.join().expect("no panic");
         assert!(woken.0.get() <= 1 && Arc::strong_count(&woken) == 1, "nobody keeps it");
     });
