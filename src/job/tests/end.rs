@@ -56,6 +56,13 @@ fn a_body_that_was_asked_to_stop_has_the_last_word() {
     });
     assert!(matches!(left, Err(JobError::Cancelled(stop)) if stop.cause() == Cause::Caller));
     assert_eq!(heard, stopped);
+    let (left, heard) = run(|cx| -> Result<(), Infallible> {
+        stop(cx);
+        checkpoint();
+        unreachable!("it unwinds, by the current job")
+    });
+    assert!(left.is_err_and(|error| error.is_cancelled()));
+    assert_eq!(heard, stopped);
     let (panic, heard) = run(|cx| -> Result<(), Infallible> {
         stop(cx);
         quiet_panic()

@@ -216,7 +216,7 @@ fn work_is_left_only_when_the_last_call_of_stop_has_ended() {
                 });
                 canceller
             });
-            let over = ends.lock().2;
+            let over = ends.try_lock().is_some_and(|ends| ends.2);
             canceller.join().is_ok() && over
         });
         Ok::<_, Infallible>(stopper)
