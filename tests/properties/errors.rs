@@ -3,7 +3,7 @@
 use crate::{PATIENCE, config};
 use proptest::prelude::*;
 use punctual::testing::ManualClock;
-use punctual::{Cause, JobError, JobId, Phase, Pool, Rejection, Stopped};
+use punctual::{Cause, Checked, JobError, JobId, Phase, Pool, Rejection, Stopped};
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::ops::Bound;
@@ -73,9 +73,11 @@ fn stop(name: Option<&str>, phase: Phase, cause: Cause) -> Ended {
     let (clock, token) = (ManualClock::new(), CancellationToken::new());
     let pool = Pool::builder().threads(2..=2).clock(&clock).build().expect("threads");
     let (send, started) = mpsc::channel();
-    let parent = pool.spawn(move |cx| {
+    let (_open, gate) = mpsc::channel::<()>();
+    // Does not listen: a worker that it left could take the child before that is told.
+    let parent = pool.spawn(move |cx| -> Checked<_> {
         send.send(cx.clone()).expect("the test listens");
-        cx.sleep(Duration::MAX)
+        Ok(gate.recv())
     });
     let inner = started.recv_timeout(PATIENCE).expect("it starts");
     let (send, checks) = mpsc::channel();
