@@ -6,7 +6,7 @@ use crate::scenarios::support::{OnDrop, Tally, builder, join, ms, poll};
 use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
-use crate::{Checked, JobHandle, Pool};
+use crate::{Checked, JobHandle};
 use std::sync::Arc;
 use std::task::Poll;
 

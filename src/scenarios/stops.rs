@@ -8,7 +8,7 @@ use crate::sync::model::chance;
 use crate::sync::model::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::timekeeper::Alarm;
-use crate::{Cause, JobError, Phase, Pool, Stop};
+use crate::{Cause, JobError, Phase, Stop};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
