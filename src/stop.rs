@@ -195,6 +195,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc;
     use std::task::Wake;
+    use std::time::Duration;
+
+    /// After so long a test counts as hung.
+    const ALARM: Duration =
+        Duration::from_secs(if option_env!("PUNCTUAL_IMPATIENT").is_some() { 5 } else { 30 });
 
     fn listener(send: &mpsc::Sender<u32>, n: u32) -> Listener {
         let send = send.clone();
@@ -283,8 +288,8 @@ mod tests {
             Box::new(move |_| send.send(own.remove(0).is_none()).expect("the test listens")),
         );
         assert_eq!(number, 0);
-        listeners.tell(Cause::Caller, unwind::discard);
-        assert_eq!(told.recv(), Ok(true));
+        thread::spawn(move || listeners.tell(Cause::Caller, unwind::discard));
+        assert_eq!(told.recv_timeout(ALARM), Ok(true));
     }
 
     struct Called(mpsc::Sender<()>);
