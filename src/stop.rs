@@ -264,6 +264,7 @@ mod tests {
         let number = listed(&listeners, slow);
         let other = listed(&listeners, Box::new(|_| ()));
         thread::scope(|s| {
+            let go = go; // so that the listener ends when this fails
             s.spawn(|| listeners.tell(Cause::Token, unwind::discard));
             has_started.recv().expect("it is called");
             assert!(listeners.remove(other).is_some(), "this one is not called");

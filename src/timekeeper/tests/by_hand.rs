@@ -69,16 +69,20 @@ fn a_watcher_that_comes_back_leaves_if_there_is_a_deputy() {
     }
 }
 
+/// A watcher, the only thread, comes back from a ring.
+fn come_back_alone(keeper: &Arc<Timekeeper<Call>>) {
+    keeper.state.lock().threads = 1;
+    let watcher = Arc::clone(keeper);
+    thread::spawn(move || watcher.come_back(watcher.state.lock()));
+}
+
 #[test]
 fn a_watcher_that_comes_back_is_the_deputy_if_there_is_none() {
     let (_, keeper) = still();
-    keeper.state.lock().threads = 1;
-    thread::scope(|s| {
-        s.spawn(|| keeper.come_back(keeper.state.lock()));
-        until(&keeper, "it stands by", |state| state.deputy == Deputy::Asleep);
-        assert_eq!(keeper.state.lock().threads, 1);
-        close_and_leave(&keeper);
-    });
+    come_back_alone(&keeper);
+    until(&keeper, "it stands by", |state| state.deputy == Deputy::Asleep);
+    assert_eq!(keeper.state.lock().threads, 1);
+    close_and_leave(&keeper);
 }
 
 /// The deputy loses its patience; gives how much it has from then on.
@@ -109,36 +113,32 @@ fn a_ring_that_is_over_when_the_deputy_looks_gives_its_patience_back() {
     let mut state = keeper.state.lock();
     (state.threads, state.deputy, state.ringing, state.patience) = (1, Deputy::Looking, true, HOUR);
     drop(state);
-    thread::scope(|s| {
-        s.spawn(|| Arc::clone(&keeper).stand_by());
-        let start = Instant::now();
-        while keeper.state.lock().patience == HOUR {
-            keeper.state.lock().rings += 1; // another ring each time that it looks
-            keeper.deputy.notify_all();
-            assert!(start.elapsed() < ALARM, "it stays impatient");
-            thread::yield_now();
-        }
-        assert!(keeper.state.lock().patience <= PATIENCE);
-        keeper.state.lock().ringing = false;
-        close_and_leave(&keeper);
-    });
+    let deputy = Arc::clone(&keeper);
+    thread::spawn(move || deputy.stand_by());
+    let start = Instant::now();
+    while keeper.state.lock().patience == HOUR {
+        keeper.state.lock().rings += 1; // another ring each time that it looks
+        keeper.deputy.notify_all();
+        assert!(start.elapsed() < ALARM, "it stays impatient");
+        thread::yield_now();
+    }
+    assert!(keeper.state.lock().patience <= PATIENCE);
+    keeper.state.lock().ringing = false;
+    close_and_leave(&keeper);
 }
 
 #[test]
 fn a_deputy_that_sleeps_takes_the_watch_when_it_is_called_for_a_slow_ring() {
     let (_, keeper) = still();
-    keeper.state.lock().threads = 1;
-    thread::scope(|s| {
-        s.spawn(|| keeper.come_back(keeper.state.lock()));
-        until(&keeper, "it sleeps", |state| state.deputy == Deputy::Asleep);
-        let mut state = keeper.state.lock();
-        (state.ringing, state.deputy, state.threads) = (true, Deputy::Looking, 2);
-        drop(state);
-        keeper.deputy.notify_all();
-        until(&keeper, "it watches", |state| state.watch == 1);
-        keeper.state.lock().threads -= 1; // the one that rings is but imagined
-        close_and_leave(&keeper);
-    });
+    come_back_alone(&keeper);
+    until(&keeper, "it sleeps", |state| state.deputy == Deputy::Asleep);
+    let mut state = keeper.state.lock();
+    (state.ringing, state.deputy, state.threads) = (true, Deputy::Looking, 2);
+    drop(state);
+    keeper.deputy.notify_all();
+    until(&keeper, "it watches", |state| state.watch == 1);
+    keeper.state.lock().threads -= 1; // the one that rings is but imagined
+    close_and_leave(&keeper);
 }
 
 #[test]

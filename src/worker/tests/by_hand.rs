@@ -151,7 +151,7 @@ fn who_parks_sees_a_call_that_came_before_and_one_that_comes() {
     thread::scope(|s| {
         s.spawn(|| assert!(!desk.is_own()));
         s.spawn(|| Colleague(Arc::clone(&desk)).unpark());
-        assert!(park(&desk, Deadline::after(HOUR)));
+        assert!(park(&desk, Deadline::after(ALARM)));
     });
 }
 
