@@ -160,6 +160,30 @@ fn without_a_deputy_a_slow_destructor_costs_time_and_no_job() {
     until("no alarm is left", || pool.metrics().timers == 0);
 }
 
+/// Fault 9, for the timekeeper's second thread, when it can be had again: the next slow destructor
+/// delays nobody.
+#[test]
+fn a_deputy_that_was_not_to_be_had_is_asked_for_again() {
+    let supply = Supply::of(1);
+    let pool = supply.limit(true).threads(1..=1).build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    assert!(error(pool.job().timeout(ms(1)).spawn_blocking(|| ())).is_timed_out());
+    supply.deliver(1);
+    let (gate, (dropping, is_dropping)) = (Gate::default(), news());
+    let slow = gate.clone();
+    let capture = OnDrop(move || {
+        dropping.send(()).expect("the test listens");
+        slow.pass();
+    });
+    let stuck = pool.job().timeout(ms(1)).spawn_blocking(move || drop(capture));
+    is_dropping.next();
+    let next = pool.job().timeout(ms(2)).spawn_blocking(|| ());
+    assert!(error(next).is_timed_out(), "the deputy has the watch");
+    gate.open();
+    assert!(error(stuck).is_timed_out());
+    drop(busy);
+}
+
 /// Fault 9, by the system itself: no memory for a stack of that size.
 #[test]
 #[cfg(target_pointer_width = "64")]

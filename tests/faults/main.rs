@@ -11,7 +11,7 @@
 //! | 6 | a waker panics: cloned, woken or dropped | `a_waker_that_panics_when_cloned_leaves_the_job_unharmed` `a_panic_in_a_waker` `a_waker_that_panics_leaves_nobody_behind_it_in_the_line` `a_waker_that_panics_when_dropped_does_not_unwind_out_of_a_destructor` |
 //! | 7 | a function given to `on_stop` panics | `a_panicking_callback_stops_neither_the_others_nor_the_canceller` |
 //! | 8 | a waker, hook or destructor calls back | `wakers_and_hooks_may_use_the_pool` `destructors_may_use_the_pool` `a_waker_may_drop_what_waits_for_a_place` `the_captures_of_a_refused_job_may_wait_for_another` |
-//! | 9 | the system gives no thread | `a_pool_without_its_fewest_threads_is_not_built_and_leaves_none` `a_pool_that_can_not_grow_leaves_its_jobs_to_the_threads_it_has` `a_deadline_without_a_thread_to_watch_it_is_refused` `a_pool_recovers_when_threads_can_be_had_again` `without_a_deputy_a_slow_destructor_costs_time_and_no_job` `a_stack_that_is_not_to_be_had_is_a_thread_that_is_not` `a_process_that_may_have_no_more_threads` `storms_with_few_threads_lose_nothing` |
+//! | 9 | the system gives no thread | `a_pool_without_its_fewest_threads_is_not_built_and_leaves_none` `a_pool_that_can_not_grow_leaves_its_jobs_to_the_threads_it_has` `a_deadline_without_a_thread_to_watch_it_is_refused` `a_pool_recovers_when_threads_can_be_had_again` `without_a_deputy_a_slow_destructor_costs_time_and_no_job` `a_deputy_that_was_not_to_be_had_is_asked_for_again` `a_stack_that_is_not_to_be_had_is_a_thread_that_is_not` `a_process_that_may_have_no_more_threads` `storms_with_few_threads_lose_nothing` |
 //! | 10 | there is no memory | "A failed allocation aborts" |
 //! | 11 | endless times | `endless_times_are_no_limits` `an_endless_grace_after_a_stop_overflows_nothing` `waits_take_any_times` |
 //! | 12 | no time, and deadlines in the past | `no_time_and_past_deadlines_never_start` |
@@ -30,9 +30,9 @@
 //! | 25 | millions of jobs are queued | `a_queued_job_costs_one_small_allocation` `a_long_queue_ends_at_once` |
 //! | 26 | there are very many deadlines | `many_deadlines_are_set_and_taken_back_quickly` |
 //! | 27 | the process forks | `a_body_may_start_a_process`, "After `fork` a child has none of the threads" |
-//! | 28 | the process ends while jobs run | `without_a_guard_the_process_ends_at_once` `a_job_may_end_the_process` `a_process_ends_by_a_signal_in_the_midst_of_a_drain` `a_signal_handler_may_begin_the_drain`, "A process that exits ends its threads" |
+//! | 28 | the process ends while jobs run | `without_a_guard_the_process_ends_at_once` `a_job_may_end_the_process` `a_process_may_exit_in_the_midst_of_everything` `a_process_ends_by_a_signal_in_the_midst_of_a_drain` `a_signal_handler_may_begin_the_drain`, "A process that exits ends its threads" |
 //! | 29 | thread-locals use the pool as they are dropped | `a_thread_local_may_submit_as_it_is_dropped` `after_a_waited_shutdown_the_threads_and_their_thread_locals_are_gone` |
-//! | 30 | signals interrupt system calls | `a_storm_of_signals_disturbs_no_timer` |
+//! | 30 | signals interrupt system calls | `a_storm_of_signals_disturbs_no_timer` `a_process_that_was_stopped_goes_on` |
 //! | 31 | waits return for no reason, steals are to be tried again | `threads_that_are_unparked_for_nothing_wait_on` |
 //! | 32 | the hooks of threads panic | `a_panic_in_an_on_stop_hook_on_late_hook_and_thread_hook` |
 //! | 33 | a body overflows its stack | `a_body_that_overflows_its_stack_ends_the_process` `a_body_has_the_stack_it_was_promised`, "A body that overflows its stack" |

@@ -153,6 +153,76 @@ fn a_signal_handler_may_begin_the_drain() {
     assert!(said.contains("1 jobs finished, 1 never started, 0 still running"), "{said}");
 }
 
+/// Fault 28: with everything under way, on many threads.
+#[test]
+fn a_process_may_exit_in_the_midst_of_everything() {
+    const NAME: &str = "a_process_may_exit_in_the_midst_of_everything";
+    if is_child(NAME) {
+        let by_main = std::env::var_os("BY_MAIN").is_some();
+        let pool = Pool::builder().threads(4..=16).build().expect("threads");
+        let (started, is_started) = news();
+        for n in 0..200_u64 {
+            let started = started.clone();
+            drop(pool.job().timeout(PATIENCE + ms(n)).spawn(move |cx| {
+                if n % 7 == 0 {
+                    let _ = started.send(());
+                    cx.sleep(Duration::MAX)
+                } else if n > 60 && !by_main {
+                    std::process::exit(7) // and so will others
+                } else {
+                    Ok(())
+                }
+            }));
+        }
+        is_started.next();
+        if by_main {
+            std::process::exit(7);
+        }
+        drop(pool.drain().wait());
+        return;
+    }
+    for by_main in [true, false] {
+        for _ in 0..5 {
+            let mut command = child(NAME);
+            if by_main {
+                command.env("BY_MAIN", "1");
+            }
+            let output = command.output().expect("it can be started");
+            assert_eq!(output.status.code(), Some(7), "{output:?}");
+        }
+    }
+}
+
+/// Fault 30: a process that is stopped and goes on is late, and nothing worse.
+#[test]
+fn a_process_that_was_stopped_goes_on() {
+    const NAME: &str = "a_process_that_was_stopped_goes_on";
+    if is_child(NAME) {
+        println!("it runs");
+        return keep_time();
+    }
+    let mut child = child(NAME).stdout(Stdio::piped()).spawn().expect("it can be started");
+    let id: i32 = child.id().try_into().expect("a process's number");
+    let mut byte = [0];
+    assert_eq!(child.stdout.as_mut().expect("it is piped").read(&mut byte).expect("it says"), 1);
+    for _ in 0..20 {
+        // SAFETY: a struct of numbers may be all zero.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the process is our child, and not yet waited for.
+        unsafe { libc::kill(id, libc::SIGSTOP) };
+        let stopped_or_ended = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: as above; the struct is there for the call.
+        let done = unsafe { libc::waitid(libc::P_PID, id as u32, &mut info, stopped_or_ended) };
+        assert_eq!(done, 0);
+        if info.si_code != libc::CLD_STOPPED {
+            break;
+        }
+        // SAFETY: as above.
+        unsafe { libc::kill(id, libc::SIGCONT) };
+    }
+    assert!(child.wait().expect("it ends").success());
+}
+
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count_signal(_: libc::c_int) {
