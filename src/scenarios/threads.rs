@@ -103,7 +103,7 @@ fn start_hooks_against_submissions() {
     let settings = builder().threads(1..=2).on_thread_start(hook);
     let pool = settings.build().expect("a thread");
     let books = Books::default();
-    join([2, 2].map(|jobs| submitter(&pool, &books, jobs, returned))); // the first thread does all
+    join([3, 1].map(|jobs| submitter(&pool, &books, jobs, returned))); // the first thread does all
     gate.open();
     books.close(pool);
 }
