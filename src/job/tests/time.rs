@@ -190,3 +190,40 @@ fn how_long_a_job_waited_and_ran_is_told_to_the_millisecond() {
     let Err(JobError::TimedOut(stop)) = outcome(handle) else { panic!("it timed out") };
     assert_eq!((stop.queued_for(), stop.ran_for()), (ms(3), ms(7)));
 }
+
+#[test]
+fn a_job_that_is_given_up_has_no_alarm_though_its_body_goes_on() {
+    let times = Times { grace: Some(100), ..Times::default() };
+    let (clock, owner) = Fake::new();
+    let (send, seen) = mpsc::channel();
+    let keeper = Arc::clone(owner.keeper());
+    let (task, handle) = owner.job(times.settings(&clock), move |cx| {
+        let _ = cx.task().stop(Cause::Shutdown);
+        let waiting = keeper.alarms();
+        cx.task().give_up();
+        send.send((waiting, keeper.alarms())).expect("the test listens");
+        Ok::<_, Infallible>(())
+    });
+    assert!(task.execute());
+    assert_eq!((seen.recv(), outcome(handle).is_err()), (Ok((1, 0)), true));
+}
+
+#[test]
+fn a_deadlines_stop_leaves_the_grace_even_before_it_has_set_the_alarm_for_it() {
+    let times = Times { deadline: Some(5), grace: Some(5), ..Times::default() };
+    let (clock, owner) = Fake::new();
+    let (moved, (send, seen)) = (Arc::clone(&clock), mpsc::channel());
+    let (task, handle) = owner.job(times.settings(&clock), move |cx| {
+        let state = &cx.task().head.state; // as a parent's deadline does, on another thread
+        let _ = state.request_stop(Cause::Deadline);
+        for step in [5, 4, 1] {
+            moved.advance(ms(step));
+            send.send(state.is_ready()).expect("the test listens");
+        }
+        Ok::<_, Infallible>(())
+    });
+    task.tie(None).expect("no thread is needed");
+    assert!(task.execute());
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [false, false, true]);
+    assert!(outcome(handle).is_err_and(|error| error.is_timed_out()));
+}
