@@ -3,14 +3,22 @@
 //! Locks here do not poison. No user code runs under a lock of ours (law 14), so a panic can not
 //! leave one half-changed, and a poisoned lock would only turn one failure into many.
 
+#[cfg(punctual_loom)]
+mod for_loom;
 #[cfg(punctual_shuttle)]
 #[allow(dead_code, reason = "only scenarios begin an execution")]
-pub(crate) mod model;
+pub(crate) mod for_shuttle;
+#[cfg(all(test, punctual_loom))]
+pub(crate) mod models;
 
+#[cfg(punctual_loom)]
+use for_loom as imp;
+#[cfg(punctual_shuttle)]
+use for_shuttle as imp;
+#[cfg(punctual_loom)]
+pub(crate) use imp::Reserved;
 pub(crate) use imp::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, thread};
 pub(crate) use imp::{now, thread_local};
-#[cfg(punctual_shuttle)]
-use model as imp;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -32,15 +40,6 @@ mod imp {
         std::time::Instant::now()
     }
 }
-
-#[cfg(punctual_loom)]
-mod modelled;
-#[cfg(all(test, punctual_loom))]
-pub(crate) mod models;
-#[cfg(punctual_loom)]
-use modelled as imp;
-#[cfg(punctual_loom)]
-pub(crate) use modelled::Reserved;
 
 /// A lock that guards data, never a passage of code.
 #[derive(Debug, Default)]

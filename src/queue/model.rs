@@ -3,7 +3,7 @@
 //! Each operation is one step; but a batch is stolen in two, as crossbeam's is: for a moment it is in
 //! neither deque. Now and then who steals is told to try again.
 
-use crate::sync::model::{chance, switch};
+use crate::sync::for_shuttle::{chance, switch};
 pub(super) use crossbeam_deque::Steal;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,8 +3,8 @@
 use crate::scenarios::books::{Books, Entry};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{Tally, builder, join, ms, poll, wait_for_stop};
-use crate::sync::model::chance;
-use crate::sync::model::thread::{spawn, yield_now};
+use crate::sync::for_shuttle::chance;
+use crate::sync::for_shuttle::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::{
     Builder, Checked, Job, JobContext, JobHandle, Pool, Priority, ShutdownReport, Stopped,

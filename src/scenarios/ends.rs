@@ -3,8 +3,8 @@
 use crate::scenarios::books::{Books, Entry, Seen, Stuck};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{Tally, builder, join, ms};
-use crate::sync::model::chance;
-use crate::sync::model::thread::{spawn, yield_now};
+use crate::sync::for_shuttle::chance;
+use crate::sync::for_shuttle::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::{Checked, JobContext, JobHandle, Phase, Pool, Rejection, ShutdownReport, Stopped};
 use std::sync::Arc;

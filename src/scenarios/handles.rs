@@ -3,8 +3,8 @@
 use crate::scenarios::books::{Books, Seen};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{OnDrop, Tally, builder, join, ms, poll};
-use crate::sync::model::chance;
-use crate::sync::model::thread::{spawn, yield_now};
+use crate::sync::for_shuttle::chance;
+use crate::sync::for_shuttle::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::{Checked, JobHandle};
 use std::sync::Arc;

@@ -21,7 +21,7 @@ mod support;
 mod threads;
 mod time;
 
-use crate::sync::model;
+use crate::sync::for_shuttle;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use std::collections::hash_map::RandomState;
@@ -98,9 +98,9 @@ fn batch(scheduler: impl Scheduler + 'static, scenario: fn()) -> std::thread::Re
     config.silence_warnings = true; // loom's models are there for the orderings
     let runner = Runner::new(scheduler, config);
     let execution = move || {
-        model::begin();
+        for_shuttle::begin();
         scenario();
-        model::end();
+        for_shuttle::end();
     };
     catch_unwind(AssertUnwindSafe(|| runner.run(execution)))
 }

@@ -1,7 +1,7 @@
 //! Gates, wakers and threads of scenarios.
 
-use crate::sync::model::thread::JoinHandle;
-use crate::sync::model::{NEVER_COMES, chance};
+use crate::sync::for_shuttle::thread::JoinHandle;
+use crate::sync::for_shuttle::{NEVER_COMES, chance};
 use crate::sync::{Condvar, Mutex};
 use crate::{Builder, Checked, JobContext, Pool};
 use std::future::Future;

@@ -4,8 +4,8 @@ use crate::scenarios::books::{Books, Entry, Seen};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{Gate, Tally, builder, join, ms};
 use crate::sync::Mutex;
-use crate::sync::model::thread::{spawn, yield_now};
-use crate::sync::model::{chance, refuse_threads};
+use crate::sync::for_shuttle::thread::{spawn, yield_now};
+use crate::sync::for_shuttle::{chance, refuse_threads};
 use crate::{Checked, Pool, Priority};
 use std::sync::{Arc, OnceLock};
 

@@ -3,8 +3,8 @@
 use crate::scenarios::books::{Books, Seen, Stuck};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{Gate, OnDrop, builder, join, ms};
-use crate::sync::model::NEVER_COMES;
-use crate::sync::model::thread::{park_timeout, spawn};
+use crate::sync::for_shuttle::NEVER_COMES;
+use crate::sync::for_shuttle::thread::{park_timeout, spawn};
 use crate::sync::now;
 use crate::{Checked, JobError, Phase, Pool, Stopped};
 use std::time::Duration;
