@@ -37,7 +37,8 @@ impl Lifecycle {
     #[must_use]
     pub(crate) fn enter(&self) -> bool {
         // ORDERING: AcqRel. Acquire pairs with the Release in `rise`: who is refused sees what the
-        // closing thread did before. Release is more than is needed: nobody acts on who entered.
+        // closing thread did before. Release pairs with the Acquire in `unfinished`: who counts the
+        // job as unfinished sees that it was counted as accepted, before it entered.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 (stage(word) == Stage::Open).then_some(word + 1)
@@ -75,7 +76,7 @@ impl Lifecycle {
 
     /// How many accepted jobs have not ended.
     pub(crate) fn unfinished(&self) -> u64 {
-        // ORDERING: Acquire pairs with the Release in `leave`.
+        // ORDERING: Acquire pairs with the Releases in `leave` and `enter`.
         self.0.load(Ordering::Acquire) & COUNT
     }
 }

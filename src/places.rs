@@ -41,13 +41,6 @@ struct Line {
     closed: bool,
 }
 
-/// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
-    Full,
-    Closed,
-}
-
 /// A place that was taken. Dropping it gives it back.
 pub(crate) struct Place(Option<Arc<Places>>);
 
@@ -72,12 +65,12 @@ impl Places {
     }
 
     /// Takes a place, if one is free. After the close it may, too: the pool's stage refuses then.
-    pub(crate) fn try_take(self: &Arc<Self>) -> Result<Place, NoPlace> {
-        match self.take_free() {
-            Some(place) => Ok(place),
-            None if self.line.lock().closed => Err(NoPlace::Closed),
-            None => Err(NoPlace::Full),
-        }
+    pub(crate) fn try_take(self: &Arc<Self>) -> Option<Place> {
+        // ORDERING: Acquire pairs with the Release in `give_back`.
+        self.free
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| free.checked_sub(1))
+            .ok()
+            .map(|_| Place(Some(Arc::clone(self))))
     }
 
     /// Waits for a place; `None` once the queue is closed.
@@ -89,7 +82,7 @@ impl Places {
     pub(crate) fn give_back(&self) {
         let mut line = self.line.lock();
         let Some((number, waker)) = line.waiting.pop_first() else {
-            // ORDERING: Release pairs with the Acquire in `take_free`: who takes the place comes
+            // ORDERING: Release pairs with the Acquire in `try_take`: who takes the place comes
             // after who gave it back.
             self.free.fetch_add(1, Ordering::Release);
             return;
@@ -108,14 +101,6 @@ impl Places {
         for (_, waker) in waiting {
             self.catch(|| waker.wake());
         }
-    }
-
-    fn take_free(self: &Arc<Self>) -> Option<Place> {
-        // ORDERING: Acquire pairs with the Release in `give_back`.
-        self.free
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |free| free.checked_sub(1))
-            .ok()
-            .map(|_| Place(Some(Arc::clone(self))))
     }
 
     fn catch(&self, wakers: impl FnOnce()) {
@@ -154,7 +139,7 @@ impl Waiting {
         let place = if given {
             Some(Place(Some(Arc::clone(&self.places))))
         } else {
-            self.places.take_free() // under the lock: none is freed behind this look
+            self.places.try_take() // under the lock: none is freed behind this look
         };
         if place.is_some() || line.closed {
             self.number = None;
@@ -213,13 +198,13 @@ mod tests {
         assert!(poll(&mut first).is_pending(), "and keeps its place in the line");
         drop(place);
         assert!(poll(&mut second).is_pending());
-        assert_eq!(places.try_take().err(), Some(NoPlace::Full), "it is given away");
+        assert!(places.try_take().is_none(), "it is given away");
         let Poll::Ready(Some(place)) = poll(&mut first) else { panic!("it has a place") };
         place.keep();
         assert!(poll(&mut second).is_pending());
         places.give_back();
         drop(second); // with a place that it never saw
-        assert!(places.try_take().is_ok());
+        assert!(places.try_take().is_some());
     }
 
     #[test]
@@ -230,7 +215,7 @@ mod tests {
         assert!(poll(&mut waiting).is_pending());
         places.close();
         assert!(matches!(poll(&mut waiting), Poll::Ready(None)));
-        assert_eq!(places.try_take().err(), Some(NoPlace::Closed));
+        assert!(poll(&mut places.wait_for()).is_ready(), "nor does who comes later");
         drop(place);
         assert!(places.line.lock().waiting.is_empty());
     }
@@ -258,7 +243,7 @@ mod models {
             }
             let served = waiter.join().expect("no panic");
             assert!(served || close);
-            assert!(places.try_take().is_ok(), "the place is free again");
+            assert!(places.try_take().is_some(), "the place is free again");
         });
     }
 

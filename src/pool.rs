@@ -11,7 +11,7 @@ use crate::job::{Bell, Early, Owner, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{Counters, Metrics};
 use crate::park;
-use crate::places::{NoPlace, Place, Places};
+use crate::places::{Place, Places};
 use crate::stop::Cause;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::timekeeper::Timekeeper;
@@ -207,6 +207,7 @@ impl fmt::Debug for Pool {
             .field("searching", &counts.searching())
             .field("workers", &core.crew.workers())
             .field("at_desks", &core.crew.infos(|_| true))
+            .field("places", &core.places)
             .field("keeper", &core.keeper)
             .finish_non_exhaustive()
     }
@@ -258,10 +259,10 @@ impl Core {
     }
 
     fn try_place(&self) -> Result<Option<Place>, Rejection> {
-        let place = self.places.as_ref().map(Places::try_take).transpose();
-        place.map_err(|none| match none {
-            NoPlace::Full => Rejection::QueueFull,
-            NoPlace::Closed => Rejection::ShutDown,
+        let Some(places) = &self.places else { return Ok(None) };
+        places.try_take().map(Some).ok_or_else(|| match self.crew.lifecycle.stage() {
+            Stage::Open => Rejection::QueueFull,
+            _ => Rejection::ShutDown,
         })
     }
 
@@ -318,7 +319,7 @@ impl Owner for Core {
                 self.claimed.fetch_add(1, Ordering::Release);
             }
         }
-        self.free_place();
+        self.crew.while_ending(|| self.free_place()); // it wakes, while the job is counted
         self.crew.entry_died();
     }
 

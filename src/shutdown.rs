@@ -165,7 +165,7 @@ impl Shutdown {
     /// ```
     pub fn wait(mut self) -> ShutdownReport {
         let core = Arc::clone(&self.core);
-        let _inside = Waiting::enter(&core);
+        let inside = Waiting::enter(&core);
         let limit = if core.keeper.clock().is_manual() && self.arm() {
             Deadline::NEVER // who moves the clock wakes this thread
         } else {
@@ -178,7 +178,7 @@ impl Shutdown {
             }
         };
         let is_up = || core.keeper.clock().is_past(self.limit);
-        while !core.crew.is_here() && !core.crew.join_exited() && !is_up() {
+        while !inside.is_inside() && !core.crew.join_exited() && !is_up() {
             park_for(JOIN_PAUSE);
         }
         report
@@ -335,10 +335,15 @@ impl<'a> Waiting<'a> {
         inside.jobs += own.jobs;
         inside.threads += own.threads;
         drop(inside);
-        if threads > 0 {
+        let waiting = Self { core, own };
+        if waiting.is_inside() {
             core.crew.notify(); // others inside need not wait for this one
         }
-        Self { core, own }
+        waiting
+    }
+
+    fn is_inside(&self) -> bool {
+        self.own.jobs > 0 || self.own.threads > 0
     }
 }
 

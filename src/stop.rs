@@ -81,7 +81,7 @@ pub enum Phase {
 }
 
 /// What is called when a job is stopped.
-pub(crate) type Listener = Box<dyn FnOnce(Cause) + Send>;
+pub(crate) type Listener<R> = Box<dyn FnOnce(Cause) -> R + Send>;
 
 /// Those who want to know of one job's stop, each called exactly once (law 7).
 ///
@@ -90,32 +90,37 @@ pub(crate) type Listener = Box<dyn FnOnce(Cause) + Send>;
 /// 2. Once `told` is set nothing is added to `list`: who comes later is called by its own thread.
 /// 3. `calling` names the listener being called, so that who removes it can wait for its end; a
 ///    listener that removes itself does not wait.
-#[derive(Default)]
-pub(crate) struct Listeners {
-    inner: Mutex<Inner>,
+pub(crate) struct Listeners<R> {
+    inner: Mutex<Inner<R>>,
     called: Condvar,
 }
 
-#[derive(Default)]
-struct Inner {
+struct Inner<R> {
     told: bool,
     next: u64,
     /// In the order they came.
-    list: BTreeMap<u64, Listener>,
+    list: BTreeMap<u64, Listener<R>>,
     calling: Option<(u64, thread::ThreadId)>,
 }
 
 /// What became of a listener that was to be added.
 #[must_use]
-pub(crate) enum Added {
+pub(crate) enum Added<R> {
     /// It is on the list, under this number.
     Listed(u64),
     /// The stop came first: call it.
-    TooLate(Listener),
+    TooLate(Listener<R>),
 }
 
-impl Listeners {
-    pub(crate) fn add(&self, listener: Listener) -> Added {
+impl<R> Default for Listeners<R> {
+    fn default() -> Self {
+        let inner = Inner { told: false, next: 0, list: BTreeMap::new(), calling: None };
+        Self { inner: Mutex::new(inner), called: Condvar::new() }
+    }
+}
+
+impl<R> Listeners<R> {
+    pub(crate) fn add(&self, listener: Listener<R>) -> Added<R> {
         let mut inner = self.inner.lock();
         if inner.told {
             return Added::TooLate(listener);
@@ -128,7 +133,7 @@ impl Listeners {
 
     /// Takes a listener off the list. If another thread calls it just now, waits for its end.
     #[must_use]
-    pub(crate) fn remove(&self, number: u64) -> Option<Listener> {
+    pub(crate) fn remove(&self, number: u64) -> Option<Listener<R>> {
         let me = thread::current().id();
         let mut inner = self.inner.lock();
         let removed = inner.list.remove(&number);
@@ -140,27 +145,32 @@ impl Listeners {
 
     /// Takes a listener off the list without waiting, for one that does no harm when called late.
     #[must_use]
-    pub(crate) fn remove_lazily(&self, number: u64) -> Option<Listener> {
+    pub(crate) fn remove_lazily(&self, number: u64) -> Option<Listener<R>> {
         self.inner.lock().list.remove(&number)
     }
 
+    /// Calls the listener that came first, if there is one left: what it gives, or its panic.
+    pub(crate) fn tell_next(&self, cause: Cause) -> Option<Result<R, Payload>> {
+        let listener = self.next_to_tell()?;
+        Some(unwind::catch(move || listener(cause)))
+    }
+
     /// Calls every listener, in the order they came. A panic of one is given to `panicked`.
+    #[cfg(test)]
     pub(crate) fn tell(&self, cause: Cause, mut panicked: impl FnMut(Payload)) {
-        while let Some(listener) = self.next_to_tell() {
-            if let Err(payload) = unwind::catch(move || listener(cause)) {
-                panicked(payload);
-            }
+        while let Some(told) = self.tell_next(cause) {
+            told.map(drop).unwrap_or_else(&mut panicked);
         }
     }
 
     /// Takes all off the list: the job has ended and can not be stopped any more.
     #[must_use]
-    pub(crate) fn clear(&self) -> BTreeMap<u64, Listener> {
+    pub(crate) fn clear(&self) -> BTreeMap<u64, Listener<R>> {
         std::mem::take(&mut self.inner.lock().list)
     }
 
     /// Ends the call that was made, if any, and begins the next.
-    fn next_to_tell(&self) -> Option<Listener> {
+    fn next_to_tell(&self) -> Option<Listener<R>> {
         let mut inner = self.inner.lock();
         inner.told = true;
         if inner.calling.take().is_some() {
@@ -201,13 +211,13 @@ mod tests {
     const ALARM: Duration =
         Duration::from_secs(if option_env!("PUNCTUAL_IMPATIENT").is_some() { 5 } else { 30 });
 
-    fn listener(send: &mpsc::Sender<u32>, n: u32) -> Listener {
+    fn listener(send: &mpsc::Sender<u32>, n: u32) -> Listener<()> {
         let send = send.clone();
         Box::new(move |_| send.send(n).expect("the test listens"))
     }
 
     #[track_caller]
-    fn listed(listeners: &Listeners, listener: Listener) -> u64 {
+    fn listed(listeners: &Listeners<()>, listener: Listener<()>) -> u64 {
         let Added::Listed(number) = listeners.add(listener) else { panic!("nothing is told yet") };
         number
     }
@@ -215,7 +225,7 @@ mod tests {
     #[test]
     fn listeners_are_told_in_their_order_and_once() {
         let (send, told) = mpsc::channel();
-        let listeners = Listeners::default();
+        let listeners = Listeners::<()>::default();
         let numbers = [0, 1, 2].map(|n| listed(&listeners, listener(&send, n)));
         assert!(listeners.remove(numbers[1]).is_some());
         assert!(listeners.remove(numbers[1]).is_none(), "it is gone");
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn a_listener_hears_the_cause_and_its_panic_stops_no_other() {
         let (send, told) = mpsc::channel();
-        let listeners = Listeners::default();
+        let listeners = Listeners::<()>::default();
         let _ = listed(&listeners, Box::new(|_| std::panic::resume_unwind(Box::new(7))));
         let _ = listed(&listeners, Box::new(move |cause| send.send(cause).expect("a listener")));
         let mut panics = Vec::new();
@@ -240,7 +250,7 @@ mod tests {
     #[test]
     fn what_is_cleared_away_is_given_back_and_never_told() {
         let (send, told) = mpsc::channel();
-        let listeners = Listeners::default();
+        let listeners = Listeners::<()>::default();
         let number = listed(&listeners, listener(&send, 0));
         let lazy = listed(&listeners, listener(&send, 1));
         assert!(listeners.remove_lazily(lazy).is_some());
@@ -255,8 +265,8 @@ mod tests {
         let (started, has_started) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
         let (over, is_over) = mpsc::channel();
-        let listeners = Listeners::default();
-        let slow: Listener = Box::new(move |_| {
+        let listeners = Listeners::<()>::default();
+        let slow: Listener<()> = Box::new(move |_| {
             started.send(()).expect("the test listens");
             may_go.recv().expect("the test lets it go");
             over.send(()).expect("the test listens");
@@ -281,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_removes_itself_does_not_wait() {
-        let listeners = Arc::new(Listeners::default());
+        let listeners = Arc::new(Listeners::<()>::default());
         let (send, told) = mpsc::channel();
         let own = Arc::clone(&listeners);
         let number = listed(

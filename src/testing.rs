@@ -60,7 +60,7 @@ impl ManualClock {
 
     /// Moves the clock on. What becomes due on the way is done on this thread, in its order and
     /// each at its moment, before this returns. A time too far to count moves it to the last of
-    /// those moments.
+    /// those moments. One thread at a time moves a clock: what is done on the way must not.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -202,7 +202,10 @@ impl JobContext {
     /// assert!(job.wait().unwrap_err().is_cancelled());
     /// ```
     pub fn on_stop(&self, told: impl FnOnce(Cause) + Send + 'static) -> StopGuard {
-        let number = self.task.head.listen(Box::new(told));
+        let number = self.task.head.listen(Box::new(move |cause| {
+            told(cause);
+            None
+        }));
         StopGuard { listed: number.map(|number| (self.clone(), number)) }
     }
 

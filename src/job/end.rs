@@ -2,14 +2,13 @@
 //! shutdown call alike, and the last steps that every end shares.
 
 use crate::error::{Panic, Rejection};
-use crate::job::Tally;
 use crate::job::cell::{Cell, Head, Run, Task};
 use crate::job::state::{Early, Requested};
+use crate::job::{Bell, Tally};
 use crate::stop::{Cause, Phase};
 use crate::sync::thread;
+use crate::timekeeper::Timekeeper;
 use crate::unwind::{self, Payload};
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl Cell {
@@ -134,72 +133,41 @@ enum Left {
     Told(Cause),
 }
 
-/// What this thread has put off while it tells a parent's listeners.
-type PutOff = VecDeque<Leftover>;
-
-thread_local! {
-    /// None while this thread tells nobody.
-    static PUT_OFF: RefCell<Option<PutOff>> = const { RefCell::new(None) };
-}
-
 impl Leftover {
-    /// Runs the user's code, and that of those who are stopped with the job: one after the other,
-    /// for a line of jobs may be longer than a thread's stack is deep.
+    /// Runs the user's code, and that of those who are stopped with the job: each child's before the
+    /// parent's next listener is called, as if it were told inside the one that stopped it; but in a
+    /// loop, for a line of jobs may be longer than a thread's stack is deep.
     pub(crate) fn finish(self) {
-        let _telling = Telling::begin();
-        self.run();
-        while let Some(next) = Telling::next() {
-            next.run();
+        let (mut now, mut above) = (Some(self), Vec::new());
+        while let Some(leftover) = now {
+            let (child, rest) = leftover.step();
+            now = match child {
+                Some(_) => {
+                    above.extend(rest);
+                    child
+                }
+                None => rest.or_else(|| above.pop()),
+            };
         }
     }
 
-    /// As [`finish`](Self::finish), in a listener of the parent: when that has been told.
-    pub(super) fn finish_after_parent(self) {
-        if let Some(alone) = Telling::put_off(self) {
-            alone.finish();
-        }
+    /// The timekeeper of the job's pool, which can run it aside.
+    pub(crate) fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
+        self.task.head.owner.keeper()
     }
 
-    fn run(self) {
+    /// Runs one piece of it: what a child left, and what is left of this.
+    fn step(self) -> (Option<Self>, Option<Self>) {
         match self.left {
-            Left::Ended(end) => self.task.finish_end(end),
-            Left::Told(cause) => self.task.tell(cause),
-        }
-    }
-}
-
-/// On the stack of a thread that tells a job's listeners. What they put off is its own.
-struct Telling {
-    outer: Option<PutOff>,
-}
-
-impl Telling {
-    fn begin() -> Self {
-        let own = Some(PutOff::new());
-        let outer = PUT_OFF.try_with(|put_off| put_off.replace(own)).ok().flatten();
-        Self { outer }
-    }
-
-    fn next() -> Option<Leftover> {
-        PUT_OFF.try_with(|put_off| put_off.borrow_mut().as_mut()?.pop_front()).ok().flatten()
-    }
-
-    /// Gives it back if this thread tells nobody.
-    fn put_off(leftover: Leftover) -> Option<Leftover> {
-        let mut leftover = Some(leftover);
-        let _ = PUT_OFF.try_with(|put_off| {
-            if let Some(list) = &mut *put_off.borrow_mut() {
-                list.extend(leftover.take());
+            Left::Ended(end) => {
+                self.task.finish_end(end);
+                (None, None)
             }
-        });
-        leftover
-    }
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        let outer = self.outer.take();
-        let _ = PUT_OFF.try_with(|put_off| put_off.replace(outer));
+            Left::Told(cause) => match self.task.tell_next(cause) {
+                Some(child) => (child, Some(self)),
+                None => (None, None),
+            },
+        }
     }
 }
 

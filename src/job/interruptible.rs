@@ -106,7 +106,10 @@ impl Scope {
         });
         let firing = Arc::clone(&interrupter);
         let mut scope = Self { interrupter, listener: None }; // from here on it is left, come what may
-        scope.listener = task.head.listen(Box::new(move |_| firing.fire()));
+        scope.listener = task.head.listen(Box::new(move |_| {
+            firing.fire();
+            None
+        }));
         scope
     }
 }

@@ -1,8 +1,9 @@
 //! Who listens to a job: for its stop, and for its body's end; and whom it listens to itself.
 
+use crate::job::Leftover;
 use crate::job::cell::{Cell, Head, Task};
 use crate::job::settings::Ties;
-use crate::stop::{Added, Cause, Listener, Listeners, TokenLink};
+use crate::stop::{Added, Cause, Listeners, TokenLink};
 use crate::sync::Mutex;
 use crate::wakers::Wakers;
 use std::io;
@@ -10,10 +11,13 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use tokio_util::sync::CancellationToken;
 
+/// What is called when a job is stopped: it may leave a child's user code to be run next.
+pub(super) type Listener = crate::stop::Listener<Option<Leftover>>;
+
 /// What only some jobs need, made on first use.
 #[derive(Default)]
 pub(crate) struct Extras {
-    listeners: Listeners,
+    listeners: Listeners<Option<Leftover>>,
     own_token: Mutex<Option<OwnToken>>,
     end_wakers: Wakers,
 }
@@ -90,12 +94,8 @@ impl Cell {
     fn listen_to(self: &Task, parent: &Task) -> Option<Registration> {
         let child = Arc::downgrade(self);
         let number = parent.head.listen(Box::new(move |cause| {
-            if let Some(child) = child.upgrade() {
-                let cause = if cause == Cause::Deadline { cause } else { Cause::Parent };
-                if let (_, Some(leftover)) = child.begin_stop(cause) {
-                    leftover.finish_after_parent();
-                }
-            }
+            let cause = if cause == Cause::Deadline { cause } else { Cause::Parent };
+            child.upgrade().and_then(|child| child.begin_stop(cause).1)
         }))?;
         Some(Registration { job: Arc::clone(parent), number })
     }
@@ -111,13 +111,21 @@ impl Cell {
         *own = Some(OwnToken { token: token.clone(), link });
         drop(own);
         let mirror = token.clone();
-        let _ = self.head.listen(Box::new(move |_| mirror.cancel()));
+        let _ = self.head.listen(Box::new(move |_| {
+            mirror.cancel();
+            None
+        }));
         token
     }
 
-    /// Calls the listeners, once each.
-    pub(super) fn tell(&self, cause: Cause) {
-        self.head.extras().listeners.tell(cause, |payload| self.head.unseen_panic(payload));
+    /// Calls the next listener, once; what it leaves to be done before the one after it. `None` if
+    /// all have been told.
+    pub(super) fn tell_next(&self, cause: Cause) -> Option<Option<Leftover>> {
+        let told = self.head.extras().listeners.tell_next(cause)?;
+        Some(told.unwrap_or_else(|payload| {
+            self.head.unseen_panic(payload);
+            None
+        }))
     }
 
     fn stop_waker(self: &Task) -> Waker {
@@ -140,7 +148,11 @@ impl Head {
             }
             (Added::Listed(number), _) => Some(number),
             (Added::TooLate(listener), cause) => {
-                self.catch(move || listener(cause.unwrap_or(Cause::Caller)));
+                self.catch(move || {
+                    if let Some(child) = listener(cause.unwrap_or(Cause::Caller)) {
+                        child.finish();
+                    }
+                });
                 None
             }
         }

@@ -7,9 +7,11 @@
 //! | 13 enter, rise | `a_job_that_enters_against_a_pool_that_closes` |
 //! | 13 leave, leave, who waits for both | `the_last_jobs_that_leave_against_who_waits_for_them` |
 //! | 13 drain, shutdown | `two_that_close_a_pool` |
+//! | 13 accept, enter, rise | `who_closes_sees_what_who_entered_had_counted` |
 
 use super::*;
 use crate::sync::models::{Bare, Count, check_all};
+use crate::sync::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
 
@@ -82,5 +84,27 @@ fn two_that_close_a_pool() {
         }
         stops.join().expect("no panic");
         assert!(seen > Stage::Open && life.stage() == Stage::Stopping, "stages never fall");
+    });
+}
+
+/// Who closes sees the count of whoever entered before.
+#[test]
+fn who_closes_sees_what_who_entered_had_counted() {
+    check_all(|| {
+        let life = Arc::new(Lifecycle::new());
+        let accepted = Arc::new(AtomicU64::new(0));
+        let submitter = {
+            let (life, accepted) = (Arc::clone(&life), Arc::clone(&accepted));
+            thread::spawn(move || {
+                accepted.fetch_add(1, Ordering::Release);
+                if !life.enter() {
+                    accepted.fetch_sub(1, Ordering::Release);
+                }
+            })
+        };
+        life.rise(Stage::Stopping);
+        let unfinished = life.unfinished();
+        assert!(accepted.load(Ordering::Acquire) >= unfinished, "a job is missing in the report");
+        submitter.join().expect("no panic");
     });
 }

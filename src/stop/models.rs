@@ -16,12 +16,12 @@ use loom::thread as model;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-fn tell(listeners: &Arc<Listeners>, panics: &Arc<Count>) -> model::JoinHandle<()> {
+fn tell(listeners: &Arc<Listeners<()>>, panics: &Arc<Count>) -> model::JoinHandle<()> {
     let (listeners, panics) = (Arc::clone(listeners), Arc::clone(panics));
     model::spawn(move || listeners.tell(Cause::Caller, |_| _ = panics.add()))
 }
 
-fn counting(told: &Arc<Count>) -> Listener {
+fn counting(told: &Arc<Count>) -> Listener<()> {
     let told = Arc::clone(told);
     Box::new(move |_| _ = told.add())
 }
@@ -29,7 +29,7 @@ fn counting(told: &Arc<Count>) -> Listener {
 #[test]
 fn listeners_that_come_against_a_tell() {
     check_all(|| {
-        let (listeners, told) = (Arc::<Listeners>::default(), Arc::<Count>::default());
+        let (listeners, told) = (Arc::<Listeners<()>>::default(), Arc::<Count>::default());
         let teller = tell(&listeners, &Arc::default());
         for _ in 0..2 {
             if let Added::TooLate(listener) = listeners.add(counting(&told)) {
@@ -45,7 +45,7 @@ fn listeners_that_come_against_a_tell() {
 #[test]
 fn a_listener_that_is_removed_against_its_call() {
     check_all(|| {
-        let (listeners, data) = (Arc::<Listeners>::default(), Bare::new());
+        let (listeners, data) = (Arc::<Listeners<()>>::default(), Bare::new());
         let told = Arc::clone(&data);
         let slow = Box::new(move |_| {
             model::yield_now();
@@ -63,7 +63,7 @@ fn a_listener_that_is_removed_against_its_call() {
 #[test]
 fn a_listener_that_removes_itself_does_not_wait() {
     check_all(|| {
-        let (listeners, told) = (Arc::<Listeners>::default(), Arc::<Count>::default());
+        let (listeners, told) = (Arc::<Listeners<()>>::default(), Arc::<Count>::default());
         let (own, count) = (Arc::clone(&listeners), Arc::clone(&told));
         let itself = Box::new(move |_| {
             assert!(own.remove(0).is_none() && count.add() == 0);
@@ -80,7 +80,7 @@ fn a_listener_that_removes_itself_does_not_wait() {
 #[test]
 fn a_listener_that_panics_harms_no_other() {
     check_all(|| {
-        let (listeners, told) = (Arc::<Listeners>::default(), Arc::<Count>::default());
+        let (listeners, told) = (Arc::<Listeners<()>>::default(), Arc::<Count>::default());
         let bad = Box::new(|_| resume_unwind(Box::new("a listener panics")));
         let (_, panics) = (listeners.add(bad), Arc::default());
         let _ = listeners.add(counting(&told));
@@ -95,7 +95,7 @@ fn a_listener_that_panics_harms_no_other() {
 #[test]
 fn clearing_against_a_listener_that_comes() {
     check_all(|| {
-        let (listeners, data) = (Arc::<Listeners>::default(), Arc::<Count>::default());
+        let (listeners, data) = (Arc::<Listeners<()>>::default(), Arc::<Count>::default());
         let other = {
             let (listeners, listener) = (Arc::clone(&listeners), counting(&data));
             model::spawn(move || matches!(listeners.add(listener), Added::Listed(_)))

@@ -5,7 +5,7 @@
 //! ever ends by a notification alone, as loom's do.
 
 use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use loom::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use loom::thread;
 use std::ops::{Deref, DerefMut};
@@ -63,6 +63,7 @@ macro_rules! number {
 
 number!(AtomicU32, u32);
 number!(AtomicU64, u64);
+number!(AtomicUsize, usize);
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -61,8 +61,12 @@ impl Jobs {
 
     /// How many have been started here.
     pub(super) fn started(&self) -> u64 {
-        let running = self.now.iter().filter(|job| job.head.state.is_running()).count();
-        self.started + running as u64
+        self.started + self.running() as u64
+    }
+
+    /// How many of those that are here have been started.
+    pub(super) fn running(&self) -> usize {
+        self.now.iter().filter(|job| job.head.state.is_running()).count()
     }
 }
 

@@ -13,6 +13,7 @@
 mod desk;
 mod life;
 
+use crate::aside;
 use crate::error::Rejection;
 use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
@@ -197,10 +198,11 @@ impl Crew {
         desks.started_by_gone + here.sum::<u64>()
     }
 
-    /// How many jobs this very thread is at: those at its desk, and those that it ends.
+    /// How many jobs this very thread is at: those that it runs, and those that it ends. (One at its
+    /// desk that it ends without having started it is not counted twice.)
     pub(crate) fn jobs_here(&self) -> usize {
-        let at_desk = self.here(|here| here.desk.jobs.lock().now.len()).unwrap_or(0);
-        at_desk + Ending::here(self)
+        let runs = self.here(|here| here.desk.jobs.lock().running()).unwrap_or(0);
+        runs + Ending::here(self)
     }
 
     /// Calls what ends one of the pool's jobs on this thread.
@@ -314,7 +316,11 @@ impl Crew {
                 break;
             }
         }
-        left.into_iter().for_each(Leftover::finish);
+        // One that is slow must not hold up the others, which are claimed: no deadline ends them now.
+        match left.first().map(Leftover::keeper).cloned() {
+            Some(keeper) if left.len() > 1 => aside::run(&keeper, left, Duration::ZERO),
+            _ => left.into_iter().for_each(Leftover::finish),
+        }
     }
 
     fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {
