@@ -132,6 +132,10 @@ impl Builder {
     /// The fewest are started by `build` and always there. Without an end, the default's is taken,
     /// or the beginning if that is more.
     ///
+    /// These run jobs. One or two that watch the deadlines come on top, and for a moment one that has
+    /// run its last job, and is in its stop hook or drops its thread-locals, while another takes its
+    /// place.
+    ///
     /// ```
     /// let pool = punctual::Pool::builder().threads(2..=8).build().unwrap();
     /// assert_eq!(pool.metrics().threads, 2);
