@@ -248,7 +248,7 @@ fn check(idle: &Idle<Name>, record: &Record, how: &str) {
     let seen = Record {
         queued: counts.queued(),
         searching: counts.searching(),
-        total: counts.total(),
+        total: idle.total(),
         retired: counts.retired(),
         parked: idle.parked.lock().clone(),
     };
