@@ -4,11 +4,16 @@
 use crate::support::{
     Busy, Gate, News, OnDrop, PATIENCE, PanicsOnDrop, error, ms, news, outcome, quiet_panic, until,
 };
-use punctual::{Checked, JobHandle, Pool};
+use punctual::{AbortHandle, Checked, JobHandle, Pool};
+use std::cell::RefCell;
+use std::future::Future;
 use std::panic::{panic_any, resume_unwind};
+use std::pin::pin;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+use std::thread;
 use tokio_util::sync::CancellationToken;
 
 /// One worker, and what its pool tells of panics that nobody sees.
@@ -249,4 +254,88 @@ fn a_waker_that_is_replaced_is_not_woken() {
     assert_eq!(woken.next(), 2, "the last one");
     outcome(job).expect("it returns");
     woken.assert_over();
+}
+
+thread_local! {
+    /// What the next clone of a [`clone_calls`] on this thread calls.
+    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, drop, drop, drop);
+
+fn clone(_: *const ()) -> RawWaker {
+    if let Some(call) = ON_CLONE.take() {
+        call();
+    }
+    RawWaker::new(ptr::null(), &VTABLE)
+}
+
+/// A waker whose first clone calls a function, here.
+fn clone_calls(call: impl FnOnce() + 'static) -> Waker {
+    ON_CLONE.set(Some(Box::new(call)));
+    // SAFETY: the functions do not look at the pointer, and any thread may call them.
+    unsafe { Waker::new(ptr::null(), &VTABLE) }
+}
+
+/// Polls what waits in vain, and once more with a waker that ends `job` as it is cloned: a lock held
+/// over that would be needed there, to wake the first.
+fn poll_again<F: Future>(waits: F, pool: &Pool, job: AbortHandle) -> Poll<F::Output> {
+    let mut waits = pin!(waits);
+    assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let pool = pool.clone();
+    let waker = clone_calls(move || {
+        use_everything(&pool);
+        job.cancel();
+        assert!(job.is_finished());
+    });
+    let poll = waits.poll(&mut Context::from_waker(&waker));
+    assert!(ON_CLONE.take().is_none(), "it was cloned");
+    poll
+}
+
+/// Calls it with a pool whose queue is full of one job, on a thread that may hang.
+fn with_a_full_queue(test: fn(&Pool, JobHandle<()>)) {
+    let builder = Pool::builder().threads(1..=1).queue_limit(1);
+    let pool = builder.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let (done, is_done) = news();
+    let job = pool.spawn_blocking(|| ());
+    thread::spawn(move || {
+        test(&pool, job);
+        done.send(()).expect("the test listens");
+    });
+    is_done.next();
+    drop(busy);
+}
+
+#[test]
+fn a_handles_waker_may_end_its_job_as_it_is_cloned() {
+    with_a_full_queue(|pool, job| {
+        let stopper = job.abort_handle();
+        let poll = poll_again(job, pool, stopper);
+        assert!(matches!(poll, Poll::Ready(Err(error)) if error.is_cancelled()));
+    });
+}
+
+#[test]
+fn a_waker_for_a_bodys_end_may_end_the_job_as_it_is_cloned() {
+    with_a_full_queue(|pool, job| {
+        assert!(poll_again(job.stopped(), pool, job.abort_handle()).is_ready());
+    });
+}
+
+#[test]
+fn a_waker_for_a_place_may_free_one_as_it_is_cloned() {
+    with_a_full_queue(|pool, job| {
+        let poll = poll_again(pool.reserve(), pool, job.abort_handle());
+        assert!(matches!(poll, Poll::Ready(Ok(_))));
+    });
+}
+
+#[test]
+fn a_waker_for_a_pools_end_may_end_a_job_as_it_is_cloned() {
+    with_a_full_queue(|pool, job| {
+        let drain = pool.drain();
+        assert!(poll_again(drain, pool, job.abort_handle()).is_pending(), "the other runs");
+    });
 }
