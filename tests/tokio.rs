@@ -1,9 +1,11 @@
 //! As a drop-in for `tokio::task::spawn_blocking`.
 
 use punctual::Pool;
+#[cfg(feature = "tokio")]
 use std::time::Duration;
 
 #[test]
+#[cfg(feature = "tokio")]
 fn a_job_runs_in_the_runtime_context_of_its_spawner() {
     let pool = Pool::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("built");
@@ -20,7 +22,19 @@ fn a_job_runs_in_the_runtime_context_of_its_spawner() {
     assert!(outside.expect("it returns"), "and in none that was not there");
 }
 
+#[test]
+#[cfg(not(feature = "tokio"))]
+fn without_the_feature_a_job_runs_in_no_runtime_context() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("built");
+    let inside = async {
+        assert!(tokio::runtime::Handle::try_current().is_ok());
+        Pool::new().spawn_blocking(|| tokio::runtime::Handle::try_current().is_err()).await
+    };
+    assert!(runtime.block_on(inside).expect("it returns"));
+}
+
 #[tokio::test(start_paused = true)]
+#[cfg(feature = "tokio")]
 async fn an_outstanding_job_holds_a_paused_clock() {
     let pool = Pool::new();
     for round in 0..20 {
