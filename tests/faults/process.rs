@@ -6,8 +6,9 @@ use crate::support::{PATIENCE, ms, news, outcome, pool_of, until};
 use punctual::{JobError, Pool, Rejection};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The command that runs one test of this file in a child process.
@@ -26,8 +27,8 @@ fn run(test: &str) -> Output {
     child(test).output().expect("it can be started")
 }
 
-/// Starts the child, and signals it when it has said a word.
-fn run_and_signal(test: &str, word: &str, signal: i32) -> Output {
+/// Starts the child, and waits until it has said a word; gives all that it has said.
+fn start(test: &str, word: &str) -> (Child, Vec<u8>) {
     let mut command = child(test);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let mut said = Vec::new();
@@ -37,6 +38,12 @@ fn run_and_signal(test: &str, word: &str, signal: i32) -> Output {
         assert_eq!(out.read(&mut byte).expect("it can be read"), 1, "it ended without `{word}`");
         said.push(byte[0]);
     }
+    (child, said)
+}
+
+/// Starts the child, and signals it when it has said a word.
+fn run_and_signal(test: &str, word: &str, signal: i32) -> Output {
+    let (child, mut said) = start(test, word);
     let id = child.id().try_into().expect("a process's number");
     // SAFETY: the process is our child, and not yet waited for.
     assert_eq!(unsafe { libc::kill(id, signal) }, 0);
@@ -198,14 +205,14 @@ fn a_process_may_exit_in_the_midst_of_everything() {
 fn a_process_that_was_stopped_goes_on() {
     const NAME: &str = "a_process_that_was_stopped_goes_on";
     if is_child(NAME) {
-        println!("it runs");
         return keep_time();
     }
-    let mut child = child(NAME).stdout(Stdio::piped()).spawn().expect("it can be started");
+    let (child, _) = start(NAME, "it keeps time");
     let id: i32 = child.id().try_into().expect("a process's number");
-    let mut byte = [0];
-    assert_eq!(child.stdout.as_mut().expect("it is piped").read(&mut byte).expect("it says"), 1);
-    for _ in 0..20 {
+    let (_never, tick) = mpsc::channel::<()>();
+    let mut stops = 0;
+    loop {
+        let _ = tick.recv_timeout(ms(7)); // the child's turn
         // SAFETY: a struct of numbers may be all zero.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: the process is our child, and not yet waited for.
@@ -217,10 +224,14 @@ fn a_process_that_was_stopped_goes_on() {
         if info.si_code != libc::CLD_STOPPED {
             break;
         }
+        stops += 1;
+        let _ = tick.recv_timeout(ms(10)); // the world's
         // SAFETY: as above.
         unsafe { libc::kill(id, libc::SIGCONT) };
     }
-    assert!(child.wait().expect("it ends").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    assert!(stops >= 10, "it was stopped {stops} times");
 }
 
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
@@ -274,6 +285,7 @@ fn signal_all_threads() {
 
 fn keep_time() {
     let pool = pool_of(2);
+    println!("it keeps time");
     for round in 0..60 {
         let (start, time) = (Instant::now(), ms(round % 7));
         let slept = pool.spawn(move |cx| {

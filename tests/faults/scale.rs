@@ -2,8 +2,8 @@
 
 use crate::support::{Busy, PATIENCE, error, ms, outcome, pool_of, until};
 use punctual::{AbortHandle, Cause, JobError, Phase, Pool};
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -99,11 +99,14 @@ fn jobs_that_stop_each_other_in_a_ring_stop_once() {
     let pool = Pool::builder().threads(RING..=RING).build().expect("threads");
     let ring: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
     let told = Arc::new(std::sync::Barrier::new(RING + 1));
+    let stops: Arc<[AtomicUsize; RING]> = Arc::default();
     let jobs: Vec<_> = (0..RING)
         .map(|n| {
             let (ring, ready) = (Arc::clone(&ring), Arc::clone(&told));
+            let stops = Arc::clone(&stops);
             pool.spawn(move |cx| {
                 let _guard = cx.on_stop(move |_| {
+                    stops[n].fetch_add(1, Ordering::Relaxed);
                     let next = ring.lock().expect("no panic")[(n + 1) % RING].clone();
                     next.cancel();
                 });
@@ -118,4 +121,5 @@ fn jobs_that_stop_each_other_in_a_ring_stop_once() {
     for job in jobs {
         assert_eq!(error(job).phase(), Some(Phase::Running));
     }
+    assert!(stops.iter().all(|stops| stops.load(Ordering::Relaxed) == 1), "{stops:?}");
 }

@@ -167,12 +167,15 @@ impl Storm {
                 End::Middle | End::Dropped => {}
             }
         }
-        watchdog::unwatch();
+        watchdog::stage("the pools settle");
         let metrics = if end == End::Dropped {
+            watchdog::unwatch(); // or it would hold them
             drop(pools);
             None
         } else {
-            Some(pools.into_iter().map(settle).collect::<Vec<_>>())
+            let metrics = pools.into_iter().map(settle).collect::<Vec<_>>();
+            watchdog::unwatch();
+            Some(metrics)
         };
         until("the threads have left", || threads() == 0);
         let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
