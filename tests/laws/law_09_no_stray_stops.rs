@@ -1,9 +1,11 @@
 //! A stop aimed at one job is never seen by another, on the same thread or any other.
 
 use crate::support::{Gate, PATIENCE, news, outcome, pool_of, until};
-use punctual::Checked;
+use punctual::testing::ManualClock;
+use punctual::{Checked, Pool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 #[test]
 fn a_stop_that_comes_too_late_does_not_reach_the_next_job_on_the_thread() {
@@ -145,4 +147,33 @@ fn an_interrupt_is_fired_again_until_the_work_is_left() {
     starts.next();
     job.cancel();
     assert!(outcome(job).expect("it returned Ok") >= 4);
+}
+
+#[test]
+fn no_interrupt_is_fired_after_the_work_was_left() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().threads(1..=1).clock(&clock).build().expect("a thread");
+    let (news_in, starts) = news();
+    let (gate, fired) = (Gate::default(), Arc::new(AtomicU64::new(0)));
+    let (wait, count) = (gate.clone(), Arc::clone(&fired));
+    let job = pool.spawn(move |cx| -> Checked<()> {
+        let fire = || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        cx.interruptible(fire, || {
+            news_in.send(()).expect("the test listens");
+            until("it is fired", || count.load(Ordering::SeqCst) > 0);
+        });
+        news_in.send(()).expect("the test listens");
+        wait.pass();
+        Ok(())
+    });
+    starts.next();
+    job.cancel();
+    starts.next(); // the work was left
+    let before = fired.load(Ordering::SeqCst);
+    clock.advance(Duration::from_secs(1));
+    gate.open();
+    outcome(job).expect("it returned Ok");
+    assert_eq!(fired.load(Ordering::SeqCst), before);
 }
