@@ -47,9 +47,9 @@ impl Pool {
     ///
     /// Takes effect at the call: all is decided when it returns. What the queued jobs had captured is
     /// dropped, and what the running ones gave to `on_stop` is called, on a thread of its own; the
-    /// call waits for that, but only for a moment. Await the result or [`wait`](Shutdown::wait) on it to know when
-    /// the last body has returned; [`within`](Shutdown::within) bounds that, and should be used: a
-    /// body need not listen. Dropping it changes nothing.
+    /// call waits for that, but only for a moment. Await the result or [`wait`](Shutdown::wait) on it
+    /// to know when the last body has returned; [`within`](Shutdown::within) bounds that, and should
+    /// be used: a body need not listen. Dropping it changes nothing.
     ///
     /// # Examples
     ///
@@ -155,8 +155,8 @@ impl Shutdown {
     /// queued jobs had captured, are not waited for.
     ///
     /// In a job of this pool, or in a destructor of what a job that never ran had captured, the job
-    /// itself and others that wait like it are not waited for, nor are threads. All else is: give it a time if the pool may have no thread left for what is
-    /// queued.
+    /// itself and others that wait like it are not waited for, nor are threads. All else is: give it
+    /// a time if the pool may have no thread left for what is queued.
     ///
     /// ```
     /// let pool = punctual::Pool::builder().threads(2..=2).build().unwrap();

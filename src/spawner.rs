@@ -1,7 +1,6 @@
 //! Starting a pool's threads: by the system, which may give none, or by the leave of a test.
 
 use crate::sync::thread;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -35,11 +34,5 @@ impl Spawner {
             builder = builder.stack_size(size);
         }
         builder.spawn(run)
-    }
-}
-
-impl fmt::Debug for Spawner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawner").field("gated", &self.gate.is_some()).finish()
     }
 }
