@@ -79,9 +79,9 @@ fn behind_a_slow_sibling(cancel: bool) {
     let (send, children) = mpsc::channel();
     let gate = Gate::default();
     let closed = gate.clone();
-    let slow = OnDrop(move || closed.pass());
     let parent = if cancel { pool.job() } else { pool.job().timeout(ms(20)) };
     let job = parent.spawn(move |cx| {
+        let slow = closed.slow_capture();
         let first = cx.job().spawn_blocking(move || drop(slow));
         let second = cx.job().timeout(ms(20)).spawn_blocking(|| ());
         send.send((first, second)).expect("the test listens");

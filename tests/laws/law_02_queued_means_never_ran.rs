@@ -3,8 +3,7 @@
 //! else's deadline.
 
 use crate::support::{
-    Busy, Counted, Drops, Gate, OnDrop, PanicsOnDrop, error, ms, outcome, pool_of, quiet_panic,
-    until,
+    Busy, Counted, Drops, Gate, PanicsOnDrop, error, ms, outcome, pool_of, quiet_panic, until,
 };
 use punctual::{Job, JobError, JobHandle, Phase, Pool, Rejection};
 use std::sync::Arc;
@@ -114,8 +113,7 @@ fn a_worker_does_not_start_what_is_past_its_time() {
     // The first expiry keeps the timekeeper busy, so that the worker comes to the second first,
     // or a deputy does: either way it never runs.
     let gate = Gate::default();
-    let slow = gate.clone();
-    let capture = OnDrop(move || slow.pass());
+    let capture = gate.slow_capture();
     let first = pool.job().timeout(ms(1)).spawn_blocking(move || drop(capture));
     let (never, second) = Never::spawn(pool.job().timeout(ms(1)));
     let start = Instant::now();
@@ -132,8 +130,7 @@ fn a_slow_destructor_delays_nobody_elses_deadline() {
     let _busy = Busy::all(&pool, 1);
     let gate = Gate::default();
     let slow = |_| {
-        let gate = gate.clone();
-        let capture = OnDrop(move || gate.pass());
+        let capture = gate.slow_capture();
         pool.job().timeout(ms(5)).spawn_blocking(move || drop(capture))
     };
     let slow: Vec<_> = (0..40).map(slow).collect();

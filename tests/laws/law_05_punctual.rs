@@ -4,6 +4,7 @@
 
 use crate::support::{Drops, Gate, PATIENCE, error, ms, news, outcome, pool_of, until};
 use punctual::{JobError, Phase, Pool};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How late a handle may be here; generous, for a loaded machine.
@@ -128,9 +129,13 @@ fn a_late_value_without_a_hook_is_dropped() {
     let mut job = job;
     assert!(job.wait_timeout(PATIENCE).expect("it resolves").is_err());
     assert_eq!(drops.count(), 0);
-    gate.open();
+    let opener = thread::spawn(move || {
+        (0..1000).for_each(|_| thread::yield_now()); // the other waits already, or would be gone
+        gate.open();
+    });
     job.wait_stopped();
     assert_eq!(drops.count(), 1);
+    opener.join().expect("no panic");
 }
 
 #[test]

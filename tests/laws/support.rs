@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// After so long a test counts as hung. (Shorter where many tests are meant to hang: `.ci/defects`.)
@@ -61,6 +62,17 @@ impl Gate {
         while !*open {
             open = self.0.1.wait(open).expect("no panic under it");
         }
+    }
+
+    /// A capture whose drop waits here; but not on the thread that makes it, where it is dropped when
+    /// its job is past its time before it is spawned, on a slow machine.
+    pub(crate) fn slow_capture(&self) -> OnDrop<impl FnMut() + Send + use<>> {
+        let (gate, maker) = (self.clone(), thread::current().id());
+        OnDrop(move || {
+            if thread::current().id() != maker {
+                gate.pass();
+            }
+        })
     }
 }
 
