@@ -79,7 +79,7 @@ fn behind_a_slow_sibling(cancel: bool) {
     let (send, children) = mpsc::channel();
     let gate = Gate::default();
     let closed = gate.clone();
-    let parent = if cancel { pool.job() } else { pool.job().timeout(ms(20)) };
+    let parent = if cancel { pool.job() } else { pool.job().run_timeout(ms(20)) };
     let job = parent.spawn(move |cx| {
         let slow = closed.slow_capture();
         let first = cx.job().spawn_blocking(move || drop(slow));
@@ -110,10 +110,10 @@ fn a_parents_slow_listener_delays_no_deadline_of_a_child() {
     let (send, children) = mpsc::channel();
     let gate = Gate::default();
     let closed = gate.clone();
-    let job = pool.job().timeout(ms(20)).spawn(move |cx| {
+    let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
         let child = cx.job().spawn_blocking(|| ());
-        let _guard = cx.on_stop(move |_| closed.pass());
         send.send(child).expect("the test listens");
+        let _guard = cx.on_stop(move |_| closed.pass());
         cx.sleep(Duration::MAX)
     });
     let child = children.recv_timeout(PATIENCE).expect("it runs");

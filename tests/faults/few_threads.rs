@@ -146,10 +146,10 @@ fn without_a_deputy_a_slow_destructor_costs_time_and_no_job() {
     let pool = Supply::of(1).limit(true).threads(1..=1).build().expect("a thread");
     let busy = Busy::all(&pool, 1);
     let (gate, (dropping, is_dropping)) = (Gate::default(), news());
-    let slow = gate.clone();
+    let mut slow = Some(gate.slow_capture());
     let capture = OnDrop(move || {
         dropping.send(()).expect("the test listens");
-        slow.pass();
+        drop(slow.take());
     });
     let first = pool.job().timeout(ms(1)).spawn_blocking(move || drop(capture));
     let second = pool.job().timeout(ms(2)).spawn_blocking(|| ());
@@ -170,10 +170,10 @@ fn a_deputy_that_was_not_to_be_had_is_asked_for_again() {
     assert!(error(pool.job().timeout(ms(1)).spawn_blocking(|| ())).is_timed_out());
     supply.deliver(1);
     let (gate, (dropping, is_dropping)) = (Gate::default(), news());
-    let slow = gate.clone();
+    let mut slow = Some(gate.slow_capture());
     let capture = OnDrop(move || {
         dropping.send(()).expect("the test listens");
-        slow.pass();
+        drop(slow.take());
     });
     let stuck = pool.job().timeout(ms(1)).spawn_blocking(move || drop(capture));
     is_dropping.next();

@@ -190,7 +190,7 @@ fn a_cancelled_deaf_body_keeps_its_handle_until_its_deadline_at_most() {
     let gate = Gate::default();
     let deaf = gate.clone();
     let (started, starts) = news();
-    let job = pool.job().timeout(ms(300)).spawn_blocking(move || {
+    let job = pool.job().run_timeout(ms(1000)).spawn_blocking(move || {
         started.send(()).expect("the test listens");
         deaf.pass();
     });
