@@ -177,8 +177,14 @@ impl Storm {
             watchdog::unwatch();
             Some(metrics)
         };
-        until("the threads have left", || threads() == 0);
         let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+        // Before the threads are looked for: a new one gives itself its name, a moment later.
+        let resolved = |this: &Kept| match this {
+            Kept::Job(job) => job.handle.is_finished(),
+            Kept::Guard(_) => true,
+        };
+        until("all handles have resolved", || kept.iter().all(resolved));
+        until("the threads have left", || threads() == 0);
         let mut guards = Vec::new();
         for this in kept {
             match this {
