@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod support;
 
-use punctual::{JobContext, JobError, JobHandle, Pool};
+use punctual::{Checked, JobContext, JobError, JobHandle, Pool};
 use std::fmt::Debug;
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -80,12 +80,13 @@ fn behind_a_slow_sibling(cancel: bool) {
     let gate = Gate::default();
     let closed = gate.clone();
     let parent = if cancel { pool.job() } else { pool.job().run_timeout(ms(20)) };
-    let job = parent.spawn(move |cx| {
+    let job = parent.spawn(move |cx| -> Checked<()> {
         let slow = closed.slow_capture();
         let first = cx.job().spawn_blocking(move || drop(slow));
         let second = cx.job().timeout(ms(20)).spawn_blocking(|| ());
         send.send((first, second)).expect("the test listens");
-        cx.sleep(Duration::MAX)
+        closed.pass(); // or its worker would be free for the second
+        cx.check()
     });
     let (_first, second) = children.recv_timeout(PATIENCE).expect("it runs");
     let canceller = thread::spawn(move || cancel.then(|| job.cancel()));
