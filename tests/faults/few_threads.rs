@@ -210,6 +210,7 @@ fn threads_that_come_and_go_lose_no_job() {
     let pool = builder.build().expect("no thread is needed");
     let (start, mut ran, mut refused) = (Instant::now(), 0, 0);
     while (ran < 100 || refused < 10) && start.elapsed() < PATIENCE {
+        until("the threads leave", || pool.metrics().threads == 0); // so another is asked for
         let jobs = [pool.spawn_blocking(|| ()), pool.job().timeout(PATIENCE).spawn_blocking(|| ())];
         for job in jobs {
             match outcome(job) {
