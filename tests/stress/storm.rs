@@ -177,27 +177,19 @@ impl Storm {
             watchdog::unwatch();
             Some(metrics)
         };
-        let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
-        // Before the threads are looked for: a new one gives itself its name, a moment later.
-        let resolved = |this: &Kept| match this {
-            Kept::Job(job) => job.handle.is_finished(),
-            Kept::Guard(_) => true,
-        };
-        until("all handles have resolved", || kept.iter().all(resolved));
-        until("the threads have left", || threads() == 0);
+        // A new thread gives itself its name, a moment later; so jobs are looked for, too.
         let mut guards = Vec::new();
+        until("all is over", || {
+            let all_over = look_at_kept(&mut guards, rng);
+            all_over && threads() == 0 && BOOKS.is_balanced()
+        });
+        let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
         for this in kept {
-            match this {
-                Kept::Guard(guard) => guards.push(guard),
-                Kept::Job(job) if !job.handle.is_finished() => {
-                    BOOKS.wrong(format!("a handle hangs: {:?}", job.handle.info()));
-                    let_go(job);
-                }
-                Kept::Job(job) if rng.one_in(2) => saw(&job.record, job.handle.wait()),
-                Kept::Job(job) => let_go(job),
+            if let Kept::Job(job) = this {
+                BOOKS.wrong(format!("a handle hangs: {:?}", job.handle.info()));
+                let_go(job);
             }
         }
-        until("all is dropped", || BOOKS.is_balanced());
         drop(guards); // what they are for went with its job
         let mut wrong = BOOKS.faults(metrics.as_deref());
         if BOOKS.refused_threads.load(Relaxed) > 0 && !weather.few_threads {
@@ -205,6 +197,24 @@ impl Storm {
         }
         wrong
     }
+}
+
+/// Sees what became of the jobs whose handles were kept; `true` if no such job is left.
+fn look_at_kept(guards: &mut Vec<StopGuard>, rng: &mut Rng) -> bool {
+    let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut all_over = true;
+    for this in kept {
+        match this {
+            Kept::Guard(guard) => guards.push(guard),
+            Kept::Job(job) if !job.handle.is_finished() => {
+                all_over = false;
+                keep(Kept::Job(job));
+            }
+            Kept::Job(job) if rng.one_in(2) => saw(&job.record, job.handle.wait()),
+            Kept::Job(job) => let_go(job),
+        }
+    }
+    all_over
 }
 
 /// Has a job end its own pool.
@@ -327,7 +337,7 @@ fn threads() -> usize {
     0
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         if start.elapsed() > PATIENCE {
