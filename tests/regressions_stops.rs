@@ -7,6 +7,7 @@ mod support;
 use punctual::{Checked, JobContext, JobError, JobHandle, Pool};
 use std::fmt::Debug;
 use std::io;
+use std::mem::forget;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
@@ -24,7 +25,8 @@ fn seen_by_a_listener<E: Debug + Send + 'static>(
     let (send, seen) = mpsc::channel();
     let job = pool.spawn(move |cx| {
         let child = child_of(cx);
-        let _guard = cx.on_stop(move |_| send.send(child.wait()).expect("the test listens"));
+        // Forgotten: or the body, which is stopped, too, could take it back before it is told.
+        forget(cx.on_stop(move |_| send.send(child.wait()).expect("the test listens")));
         on.send(()).expect("the test listens");
         cx.sleep(Duration::MAX)
     });
@@ -60,10 +62,10 @@ fn a_listener_may_spawn_a_child_and_wait_for_it() {
     let (send, seen) = mpsc::channel();
     let job = pool.spawn(move |cx| {
         let own = cx.clone();
-        let _guard = cx.on_stop(move |_| {
+        forget(cx.on_stop(move |_| {
             let child = own.job().spawn_blocking(|| 1);
             send.send(child.wait().is_err_and(|error| error.is_cancelled())).expect("a test");
-        });
+        }));
         on.send(()).expect("the test listens");
         cx.sleep(Duration::MAX)
     });
