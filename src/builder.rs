@@ -1,16 +1,16 @@
 //! The settings of a pool.
 
+mod flow;
+
 use crate::clock::Clock;
 use crate::error::{BuildError, Panic};
 use crate::idle::MAX_THREADS;
 use crate::job::Bell;
-use crate::metrics::Counters;
-use crate::places::Places;
-use crate::pool::{Core, Inside, Pool, UnseenPanicHook};
+use crate::pool::Pool;
+use crate::queue::Order;
+use crate::share::{Core, Share, Terms, UnseenPanicHook, WhenFull, payload_hook};
 use crate::spawner::Spawner;
-use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
-use crate::unwind::{self, Payload};
 use crate::worker::{Crew, ThreadHook, Threads};
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
@@ -31,7 +31,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// | `threads` | 0 to 16 for each core, at least 64 and at most 512 |
 /// | `keep_alive` | 10 s |
 /// | `thread_stack_size` | the standard library's |
-/// | `queue_limit` | none |
+/// | `spare_threads` | none |
+/// | `queue_limit`, `when_full` | none, `Reject` |
+/// | `order` | `EarliestDeadline` |
 /// | `default_timeout`, `default_grace` | none |
 /// | `on_unseen_panic` | a line to stderr |
 ///
@@ -55,6 +57,9 @@ pub struct Builder {
     name: String,
     min: usize,
     max: usize,
+    spares: usize,
+    order: Order,
+    when_full: WhenFull,
     keep_alive: Duration,
     stack_size: Option<usize>,
     queue_limit: Option<usize>,
@@ -76,7 +81,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Builder::new().into_core())
+        Self::of(Builder::new().into_share())
     }
 
     /// Settings for a new pool.
@@ -102,6 +107,9 @@ impl Builder {
             name: "punctual".to_owned(),
             min: 0,
             max: default_max(),
+            spares: 0,
+            order: Order::default(),
+            when_full: WhenFull::default(),
             keep_alive: KEEP_ALIVE,
             stack_size: None,
             queue_limit: None,
@@ -178,20 +186,6 @@ impl Builder {
     /// ```
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
-        self
-    }
-
-    /// How many jobs may wait at most; further ones are rejected as `QueueFull`. Jobs that run do
-    /// not count, nor do those that were ended while they waited.
-    ///
-    /// ```
-    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
-    /// let place = pool.try_reserve().unwrap(); // the only one
-    /// assert!(pool.spawn_blocking(|| ()).wait().unwrap_err().is_rejected());
-    /// assert!(place.spawn_blocking(|| ()).wait().is_ok());
-    /// ```
-    pub fn queue_limit(mut self, limit: usize) -> Self {
-        self.queue_limit = Some(limit);
         self
     }
 
@@ -291,7 +285,7 @@ impl Builder {
     /// ```
     pub fn build(self) -> Result<Pool, BuildError> {
         self.validate()?;
-        let pool = Pool::of(self.into_core());
+        let pool = Pool::of(self.into_share());
         if let Err(error) = pool.core().crew.start_min() {
             pool.shutdown().wait();
             return Err(BuildError::Thread(error));
@@ -313,37 +307,32 @@ impl Builder {
         }
     }
 
-    /// The pool's core, with no thread started; for settings that were validated, or are defaults.
-    pub(crate) fn into_core(self) -> Arc<Core> {
-        let unseen = Arc::clone(&self.on_unseen_panic);
-        let on_panic: Arc<dyn Fn(Payload) + Send + Sync> = Arc::new(move |payload| {
-            unwind::drop_quietly(unwind::catch(|| unseen(Panic::new(payload, None))));
-        });
-        let keeper: Arc<Timekeeper<Bell>> =
-            Timekeeper::new(format!("{}-timer", self.name), self.clock, self.spawner.clone());
+    /// The pool's share, with no thread started; for settings that were validated, or are defaults.
+    pub(crate) fn into_share(self) -> Arc<Share> {
+        let name = format!("{}-timer", self.name);
+        let keeper: Arc<Timekeeper<Bell>> = Timekeeper::new(name, self.clock, self.spawner.clone());
         let crew = Crew::new(Threads {
             name: self.name,
             min: self.min,
             max: self.max,
+            spares: self.spares,
+            order: self.order,
             keep_alive: self.keep_alive,
             stack_size: self.stack_size,
             spawner: self.spawner,
             on_start: self.on_start,
             on_stop: self.on_stop,
-            on_panic: Arc::clone(&on_panic),
+            on_panic: payload_hook(&self.on_unseen_panic),
         });
-        Arc::new(Core {
-            crew,
-            counters: Counters::default(),
+        let core = Core::new(crew, keeper, self.order, self.on_unseen_panic);
+        let terms = Terms {
+            queue_limit: self.queue_limit,
+            when_full: self.when_full,
             default_timeout: self.default_timeout,
             default_grace: self.default_grace,
-            on_unseen_panic: self.on_unseen_panic,
-            never_started: Mutex::new(Vec::new()),
-            claimed: AtomicU64::new(0),
-            inside: Mutex::new(Inside::default()),
-            places: self.queue_limit.map(|limit| Places::new(limit, on_panic)),
-            keeper,
-        })
+            ..Terms::default()
+        };
+        Share::new(core, None, terms)
     }
 }
 

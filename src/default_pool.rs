@@ -19,7 +19,7 @@ static DEFAULT: OnceLock<Pool> = OnceLock::new();
 /// assert_eq!(punctual::default_pool().spawn_blocking(|| 1).wait().unwrap(), 1);
 /// ```
 pub fn default_pool() -> &'static Pool {
-    DEFAULT.get_or_init(|| Pool::of(Builder::new().threads(0..=DEFAULT_POOL_THREADS).into_core()))
+    DEFAULT.get_or_init(|| Pool::of(Builder::new().threads(0..=DEFAULT_POOL_THREADS).into_share()))
 }
 
 /// Makes `pool` the default pool.

@@ -14,6 +14,9 @@
 //! 4. A worker parks only while `queued` is zero, which it sees in the word it changes.
 //! 5. The stack is last in, first out: the warm end is woken, the cold end times out, so a pool
 //!    shrinks under a trickle.
+//! 6. `max` changes under the stack's lock. Who raises it then calls `wake` if the word, which it
+//!    changes after that, says that entries wait. When it has fallen below `total`, a worker that has
+//!    done its job, or finds nothing, leaves.
 //!
 //! # Why this is correct
 //! Claim: while `queued > 0`, a worker searches, or is about to be woken by a thread that is not
@@ -32,10 +35,14 @@
 //! - *A sleeper times out*: under the lock, so it was taken off the stack and searches, or it is on
 //!   the stack and leaves. A submission that counted on it calls `wake`, which waits for the lock,
 //!   finds it gone, and asks for a new worker: there is room for one.
+//! - *There may be more workers*: who raised `max` and a submission both change the word; if the
+//!   submission comes first, the other sees its entry; if not, it sees the new `max`.
+//! - *There are more than there may be*: one that leaves after its job was busy before, and looked for
+//!   nothing.
 //! - *A new worker fails to start*: it was counted as a searcher; taking it back is a searcher
 //!   leaving, with the check of that case.
 
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 const FIELD: u32 = 12;
 const SEARCHING: u64 = 1;
@@ -124,14 +131,20 @@ pub(crate) struct Idle<W> {
     word: AtomicU64,
     parked: Mutex<Vec<W>>,
     min: usize,
-    max: usize,
+    /// Rule 6.
+    max: AtomicUsize,
 }
 
 impl<W: Clone + PartialEq> Idle<W> {
     /// Counts for a crew of `min` to `max` workers, of which there is none yet.
     pub(crate) fn new(min: usize, max: usize) -> Self {
         debug_assert!(min <= max && max <= MAX_THREADS);
-        Self { word: AtomicU64::new(0), parked: Mutex::new(Vec::new()), min, max }
+        Self {
+            word: AtomicU64::new(0),
+            parked: Mutex::new(Vec::new()),
+            min,
+            max: AtomicUsize::new(max),
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -172,7 +185,7 @@ impl<W: Clone + PartialEq> Idle<W> {
         if let Some(worker) = self.unpark_one(&mut parked) {
             return Wake::Parked(worker);
         }
-        if counts.total() == self.max {
+        if counts.total() >= self.max() {
             return Wake::Nobody;
         }
         self.add(TOTAL + SEARCHING);
@@ -228,7 +241,9 @@ impl<W: Clone + PartialEq> Idle<W> {
         loop {
             let (next, rest) = match counts {
                 _ if counts.queued() > 0 => (counts.0 - leave + SEARCHING, Rest::Search),
-                _ if counts.retired() => (counts.0 - leave - TOTAL, Rest::Leave),
+                _ if counts.retired() || counts.total() > self.max() => {
+                    (counts.0 - leave - TOTAL, Rest::Leave)
+                }
                 _ => (counts.0 - leave + IDLE, Rest::Park),
             };
             // ORDERING: AcqRel, as in `add`. Rule 4 needs no more than one word: the counts it decides
@@ -296,8 +311,52 @@ impl<W: Clone + PartialEq> Idle<W> {
         woken
     }
 
+    /// Allows one worker more; `None` if the word can not count it, else whether the caller must call
+    /// `wake`.
+    pub(crate) fn grow(&self) -> Option<bool> {
+        let parked = self.parked.lock();
+        let max = self.max();
+        if max == MAX_THREADS {
+            return None;
+        }
+        // ORDERING: Relaxed. A submission that misses it comes before the step below in the word's
+        // order (rule 6); one that comes after it sees what was done before (see `add`).
+        self.max.store(max + 1, Ordering::Relaxed);
+        drop(parked);
+        let counts = self.add(0);
+        Some(counts.queued() > 0 && counts.searching() == 0)
+    }
+
+    /// Takes back what `grow` allowed.
+    pub(crate) fn shrink(&self) {
+        let _lock = self.parked.lock();
+        // ORDERING: Relaxed; the bound is kept under the lock.
+        self.max.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether the caller, which has just done its job, leaves because there are more workers than
+    /// there may be; then it is no longer counted.
+    #[must_use]
+    pub(crate) fn leaves(&self) -> bool {
+        if self.counts().total() <= self.max() {
+            return false;
+        }
+        let _lock = self.parked.lock();
+        let leaves = self.counts().total() > self.max();
+        if leaves {
+            self.sub(TOTAL);
+        }
+        leaves
+    }
+
+    /// How many workers there may be.
+    pub(crate) fn max(&self) -> usize {
+        // ORDERING: Relaxed, see `grow`.
+        self.max.load(Ordering::Relaxed)
+    }
+
     fn may_wake(&self, counts: Counts) -> bool {
-        counts.idle() > 0 || counts.total() < self.max
+        counts.idle() > 0 || counts.total() < self.max()
     }
 
     /// Takes the warmest worker off the stack, in its name (rule 3).

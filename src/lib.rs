@@ -107,36 +107,45 @@
 //! |---|---|---|
 //! | 0 | `sync` | the names of std's, loom's or shuttle's primitives, and what time it is |
 //! | 1 | `unwind` `deadline` `priority` | catching user panics · time that can not overflow · the classes of the queue |
-//! | 2 | `clock` `spawner` `park` `wakers` `places` `lifecycle` `idle` `stop` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · the places in a queue and who waits for one · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge |
+//! | 2 | `clock` `spawner` `park` `wakers` `places` `lifecycle` `idle` `stop` `forecast` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · the places in a queue and who waits for one · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge · how long jobs take |
 //! | 3 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 4 | `error` | all public errors |
 //! | 5 | `job` | one job: its cell, its word of state, its two faces |
 //! | 6 | `queue` `metrics` `aside` | push, and find in policy order · counters · user code that holds nobody up |
 //! | 7 | `worker` | one thread: find, run, or park |
-//! | 8 | `pool` | the one door |
-//! | 9 | `builder` `shutdown` `submit` | settings of a pool · its end · settings of one job |
-//! | 10 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
-//! | 11 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
+//! | 8 | `bulkhead` | how many jobs of a lane run |
+//! | 9 | `share` | a pool, or a lane of it, as its jobs know it |
+//! | 10 | `pool` | the one door |
+//! | 11 | `builder` `shutdown` `lane` | settings of a pool · its end · bulkheads |
+//! | 12 | `submit` `permit` `load` | settings of one job · reserved places · how much there is to do |
+//! | 13 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
+//! | 14 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
 mod aside;
 mod builder;
+mod bulkhead;
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests move a clock"))]
 mod clock;
 mod deadline;
 mod default_pool;
 mod error;
+mod forecast;
 mod idle;
 mod info;
 mod job;
+mod lane;
 mod lifecycle;
+mod load;
 mod metrics;
 mod park;
+mod permit;
 mod places;
 mod pool;
 mod priority;
 mod queue;
 #[cfg(all(test, punctual_shuttle))]
 mod scenarios;
+mod share;
 mod shutdown;
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests let threads fail"))]
 mod spawner;
@@ -162,12 +171,17 @@ pub use job::{
     AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, StopGuard, checkpoint,
     current,
 };
+pub use lane::Lane;
+pub use load::Load;
 pub use metrics::Metrics;
-pub use pool::{Permit, Pool};
+pub use permit::{Permit, Reserve};
+pub use pool::Pool;
 pub use priority::Priority;
+pub use queue::Order;
+pub use share::WhenFull;
 pub use shutdown::{Shutdown, ShutdownReport};
 pub use stop::{Cause, Phase};
-pub use submit::{Job, LateJob};
+pub use submit::{Job, LateJob, TrySpawnError};
 
 /// The README's example runs, too.
 #[cfg(doctest)]

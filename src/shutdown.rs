@@ -6,7 +6,8 @@ use crate::info::JobInfo;
 use crate::job::{Bell, Leftover, Task};
 use crate::lifecycle::Stage;
 use crate::park::{block_on, park_for};
-use crate::pool::{Core, Inside, Pool};
+use crate::pool::Pool;
+use crate::share::{Core, Inside};
 use crate::stop::Cause;
 use crate::sync::{Ordering, thread};
 use crate::timekeeper::Armed;
@@ -275,6 +276,10 @@ impl Core {
 
     fn begin_stop_all(&self, stop: impl Fn(&Task) -> Option<Leftover>) -> Vec<Leftover> {
         let mut left = Vec::new();
+        for share in self.shares() {
+            let waiting = share.bulkhead().map(|bulkhead| bulkhead.empty()).unwrap_or_default();
+            left.extend(waiting.iter().filter_map(&stop));
+        }
         self.crew.empty_queue(|job| left.extend(stop(&job)));
         left.extend(self.crew.at_desks().iter().filter_map(|(job, _)| stop(job)));
         left

@@ -102,12 +102,16 @@ pub enum Rejection {
     /// The pool drains or is shut down.
     #[error("the pool is shut down")]
     ShutDown,
-    /// It could not have finished in time.
+    /// It could not have finished in time: it had less time left than jobs of its kind have lately
+    /// taken. See [`Order::EarliestDeadline`](crate::Order::EarliestDeadline).
     #[error("it could not have finished in time")]
     TooLate,
     /// There is no thread to run it, and the system gives no more.
     #[error("there is no thread to run it, and the system gives none")]
     NoThread,
+    /// A body of the same key is overdue, and has not returned yet. See [`Job::key`](crate::Job::key).
+    #[error("a job of the same key is overdue")]
+    Overdue,
 }
 
 /// Why a pool could not be built.

@@ -95,7 +95,7 @@ impl Record {
 impl Rules {
     fn idle(&self, word: u64, parked: &[Name]) -> Idle<Name> {
         let parked = Mutex::new(parked.to_vec());
-        Idle { word: AtomicU64::new(word), parked, min: self.min, max: self.max }
+        Idle { word: AtomicU64::new(word), parked, min: self.min, max: self.max.into() }
     }
 
     /// Whether the protocol comes to this step in this state.

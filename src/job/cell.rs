@@ -4,6 +4,7 @@ use crate::error::{JobError, Panic, Stop};
 use crate::info::{Identity, JobId, JobInfo};
 use crate::job::ambient::Ambient;
 use crate::job::listen::Extras;
+use crate::job::passage::Passage;
 use crate::job::settings::Settings;
 use crate::job::state::{Early, State};
 use crate::job::{JobContext, JobHandle, Owner};
@@ -34,14 +35,16 @@ pub(crate) struct Head {
     pub(crate) id: JobId,
     pub(crate) location: &'static Location<'static>,
     pub(crate) owner: Arc<dyn Owner>,
-    pub(super) submitted: Instant,
+    pub(crate) submitted: Instant,
+    /// Whether it has one of the places of a bounded queue while it waits.
+    pub(crate) has_place: bool,
     /// Set just before the body is called; not proof that it was.
-    pub(super) started: OnceLock<Instant>,
+    pub(crate) started: OnceLock<Instant>,
     /// When a stop decided the outcome. Set by who did, before `publish`.
     pub(super) stopped: OnceLock<Instant>,
     /// Rule 2 of job.
     waker: Mutex<Option<Waker>>,
-    pub(super) settings: Option<Box<Settings>>,
+    pub(crate) settings: Option<Box<Settings>>,
     /// Made when somebody first listens.
     pub(super) extras: OnceLock<Box<Extras>>,
 }
@@ -113,6 +116,7 @@ impl Head {
         settings: Option<Box<Settings>>,
         priority: Priority,
         submitted: Instant,
+        has_place: bool,
         location: &'static Location<'static>,
     ) -> Self {
         Self {
@@ -122,6 +126,7 @@ impl Head {
             location,
             owner,
             submitted,
+            has_place,
             started: OnceLock::new(),
             stopped: OnceLock::new(),
             waker: Mutex::new(None),
@@ -169,6 +174,11 @@ impl Head {
         let queued = started.copied().unwrap_or(now).saturating_duration_since(self.submitted);
         let ran = started.map_or(Duration::ZERO, |started| now.saturating_duration_since(*started));
         (queued, ran)
+    }
+
+    /// Its way through the bulkheads, if it has settings.
+    pub(crate) fn passage(&self) -> Option<&Passage> {
+        self.settings.as_ref().map(|settings| &settings.passage)
     }
 
     /// Registers the waker that `publish` will wake.

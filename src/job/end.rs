@@ -4,7 +4,8 @@
 use crate::error::{Panic, Rejection};
 use crate::job::cell::{Cell, Head, Run, Task};
 use crate::job::state::{Early, Requested};
-use crate::job::{Bell, Tally};
+use crate::job::{Bell, Ended, Tally};
+use crate::park;
 use crate::stop::{Cause, Phase};
 use crate::sync::thread;
 use crate::timekeeper::Timekeeper;
@@ -80,9 +81,15 @@ impl Cell {
             let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
             self.head.untie_timer();
             let _ = self.head.stopped.set(self.head.now());
+            self.head.owner.overdue(&self.head);
             self.head.owner.decided(Tally::stopped(cause, Phase::Running));
             self.publish(false);
         }
+    }
+
+    /// Blocks this thread until the body has returned, or never will be called.
+    pub(crate) fn wait_for_end(&self) {
+        park::wait(&mut Ended::of(&self.head));
     }
 
     /// Rule 3 of job, for the winner of `claim`.
@@ -95,7 +102,7 @@ impl Cell {
         let head = &self.head;
         let _ = head.stopped.set(head.now());
         head.untie();
-        head.owner.claimed(end, &|| head.info());
+        head.owner.claimed(head, end);
     }
 
     fn finish_end(&self, end: Early) {
@@ -188,12 +195,16 @@ impl<S: Run + ?Sized> Cell<S> {
         }
     }
 
-    /// Tells those who wait for the body's end that it has come. Who gave the body up publishes
-    /// first: nobody may see the end before the outcome.
-    pub(super) fn publish_end(&self) {
+    /// Waits until who gave the body up has published: nobody may see the end before the outcome.
+    pub(super) fn await_outcome(&self) {
         while !self.head.state.is_ready() {
             thread::yield_now(); // a moment: no user code is between the decision and that
         }
+    }
+
+    /// Tells those who wait for the body's end that it has come.
+    pub(super) fn publish_end(&self) {
+        self.await_outcome();
         if self.head.state.end() {
             self.head.wake_end_wakers();
         }

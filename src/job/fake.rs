@@ -78,7 +78,7 @@ impl Fake {
     ) -> (Task, JobHandle<T, E>) {
         let now = self.clock.now();
         let owner: Arc<dyn Owner> = Arc::clone(self) as _;
-        let head = Head::new(owner, settings, priority, now, Location::caller());
+        let head = Head::new(owner, settings, priority, now, false, Location::caller());
         new_job(head, Body { call, on_late: None, ambient: Ambient::capture(now) })
     }
 
@@ -101,13 +101,29 @@ impl Owner for Fake {
         &self.keeper
     }
 
-    fn started(&self) {
+    fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {
+        None
+    }
+
+    fn started(&self, _: &Head) {
         self.note(Told::Started);
     }
 
-    fn claimed(&self, end: Early, _: &dyn Fn() -> JobInfo) {
+    fn claimed(&self, _: &Head, end: Early) {
         self.note(Told::Claimed(end));
     }
+
+    fn overdue(&self, _: &Head) {}
+
+    fn returned(&self, _: &Head, _: Instant, _: bool) {}
+
+    fn let_through(&self, _: &Task, _: Next) {}
+
+    fn wait_begins(&self, _: &Task, _: bool) -> bool {
+        false
+    }
+
+    fn wait_ends(&self) {}
 
     fn ending(&self, end: &mut dyn FnMut()) {
         end();

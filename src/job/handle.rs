@@ -5,6 +5,7 @@ use crate::error::JobError;
 use crate::info::{JobId, JobInfo};
 use crate::job::abort::{AbortHandle, CancelOnDrop};
 use crate::job::cell::{Fetch, Head, Task};
+use crate::job::waiting::Waiting;
 use crate::park;
 use crate::stop::{Cause, Phase};
 use std::convert::Infallible;
@@ -166,6 +167,8 @@ impl<T, E> JobHandle<T, E> {
     /// assert_eq!(pool.spawn_blocking(|| 1).wait().unwrap(), 1);
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
+        let task = self.task();
+        let _waiting = Waiting::begin(&task, true);
         park::wait(&mut self)
     }
 
@@ -206,6 +209,8 @@ impl<T, E> JobHandle<T, E> {
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
+        let task = self.task();
+        let _waiting = Waiting::begin(&task, false);
         park::block_on(self, deadline.into())
     }
 
@@ -234,7 +239,7 @@ impl<T, E> JobHandle<T, E> {
     /// # }
     /// ```
     pub fn stopped(&self) -> Ended<'_> {
-        Ended { head: self.cell.head(), number: None }
+        Ended::of(self.cell.head())
     }
 
     /// Blocks this thread until the body's real end; see [`stopped`](Self::stopped).
@@ -246,6 +251,8 @@ impl<T, E> JobHandle<T, E> {
     /// assert!(job.is_finished());
     /// ```
     pub fn wait_stopped(&self) {
+        let task = self.task();
+        let _waiting = Waiting::begin(&task, true);
         park::wait(&mut self.stopped());
     }
 
@@ -330,6 +337,12 @@ pub struct Ended<'a> {
     head: &'a Head,
     /// Under which its waker is listed.
     number: Option<u64>,
+}
+
+impl<'a> Ended<'a> {
+    pub(super) fn of(head: &'a Head) -> Self {
+        Self { head, number: None }
+    }
 }
 
 impl Future for Ended<'_> {

@@ -28,29 +28,32 @@ mod end;
 mod handle;
 mod interruptible;
 mod listen;
+mod passage;
 mod run;
 mod settings;
 mod state;
 mod time;
+mod waiting;
 
 pub use abort::{AbortHandle, CancelOnDrop};
 pub use context::{JobContext, StopGuard, checkpoint, current};
 pub use handle::{Ended, JobHandle, JoinHandle};
 
-pub(crate) use cell::{Body, Head, Task, new_job};
+pub(crate) use cell::{Body, Cell, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
 pub(crate) use end::Leftover;
-pub(crate) use settings::Settings;
+pub(crate) use passage::{Held, Next, Passage};
+pub(crate) use settings::{Overdue, Settings};
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
 
 use crate::clock::Clock;
-use crate::error::Panic;
-use crate::info::JobInfo;
+use crate::error::{Panic, Rejection};
 use crate::stop::{Cause, Phase};
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How a job ended, for the pool's counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +81,30 @@ pub(crate) trait Owner: Send + Sync + 'static {
 
     fn keeper(&self) -> &Arc<Timekeeper<Bell>>;
 
+    /// Whether the job, which is about to be started, is not worth that any more.
+    fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection>;
+
     /// A worker has started the job: its place in the queue is free.
-    fn started(&self);
+    fn started(&self, head: &Head);
 
     /// The job was claimed in the queue, to end like this: its place is free.
-    fn claimed(&self, end: Early, info: &dyn Fn() -> JobInfo);
+    fn claimed(&self, head: &Head, end: Early);
+
+    /// The handle of the job has resolved, or is just about to, and its body goes on.
+    fn overdue(&self, head: &Head);
+
+    /// The body has returned, just now; `stopped` says whether it had been asked to stop.
+    fn returned(&self, head: &Head, now: Instant, stopped: bool);
+
+    /// A bulkhead has let the job through: it goes on to the next.
+    fn let_through(&self, task: &Task, next: Next);
+
+    /// A thread is going to wait for the job. May run it right there, if `or_run` says that the thread
+    /// can wait as long as that takes; `true` if the thread's place was given to another meanwhile.
+    fn wait_begins(&self, task: &Task, or_run: bool) -> bool;
+
+    /// Such a wait, for which `wait_begins` gave true, is over.
+    fn wait_ends(&self);
 
     /// Calls what ends a job that never ran: user code, while the pool still counts the job.
     fn ending(&self, end: &mut dyn FnMut());

@@ -66,7 +66,7 @@ impl Host {
     ) -> (Task, JobHandle<()>) {
         let now = self.clock().now();
         let owner = Arc::clone(self) as Arc<dyn Owner>;
-        let head = Head::new(owner, None, Priority::Normal, now, Location::caller());
+        let head = Head::new(owner, None, Priority::Normal, now, false, Location::caller());
         let call = |_: &JobContext| Ok(());
         let on_late: Option<Box<dyn FnOnce(()) + Send>> = Some(Box::new(on_late));
         new_job(head, Body { call, on_late, ambient: Ambient::capture(now) })
@@ -81,7 +81,7 @@ pub(crate) fn job_of<T: Send + 'static>(
 ) -> (Task, JobHandle<T>) {
     let now = owner.clock().now();
     let settings = settings.map(Box::new);
-    let head = Head::new(owner, settings, Priority::Normal, now, Location::caller());
+    let head = Head::new(owner, settings, Priority::Normal, now, false, Location::caller());
     let call = move |cx: &JobContext| Ok::<_, Infallible>(call(cx));
     new_job(head, Body { call, on_late: None, ambient: Ambient::capture(now) })
 }
@@ -95,9 +95,25 @@ impl Owner for Host {
         &self.keeper
     }
 
-    fn started(&self) {}
+    fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {
+        None
+    }
 
-    fn claimed(&self, _end: Early, _info: &dyn Fn() -> JobInfo) {}
+    fn started(&self, _: &Head) {}
+
+    fn claimed(&self, _: &Head, _: Early) {}
+
+    fn overdue(&self, _: &Head) {}
+
+    fn returned(&self, _: &Head, _: Instant, _: bool) {}
+
+    fn let_through(&self, _: &Task, _: Next) {}
+
+    fn wait_begins(&self, _: &Task, _: bool) -> bool {
+        false
+    }
+
+    fn wait_ends(&self) {}
 
     fn ending(&self, end: &mut dyn FnMut()) {
         end();

@@ -15,7 +15,7 @@ impl Cell {
     pub(crate) fn execute(self: &Task) -> bool {
         let started = self.begin();
         if started {
-            self.head.owner.started();
+            self.head.owner.started(&self.head);
             let cx = JobContext::new(Arc::clone(self));
             self.slot.run(&cx);
         }
@@ -25,10 +25,17 @@ impl Cell {
     /// Claims the body; a job whose time in the queue is up, or has no timer to bound its run, is
     /// ended instead.
     fn begin(self: &Task) -> bool {
+        if !self.head.state.is_waiting() {
+            return false; // who waited for it has run it there
+        }
         let now = self.head.now();
-        let _ = self.head.started.set(now); // a job is popped once
+        let _ = self.head.started.set(now);
         if self.queue_limit().has_passed_by(now) {
             self.expire_queued();
+            return false;
+        }
+        if let Some(why) = self.head.owner.is_hopeless(&self.head, now) {
+            self.refuse(why);
             return false;
         }
         if self.arm_run().is_err() {
@@ -57,10 +64,12 @@ where
             })
         };
         let cell = cx.task();
+        let now = cell.head.now();
         let finished = cell.head.state.finish();
         cell.head.untie(); // after that step: an alarm that is set later sees it, and goes
         match finished {
             Finished::Decides(cause) => {
+                cell.head.owner.returned(&cell.head, now, cause.is_some());
                 self.put(judge(returned, cause, &cell.head));
                 cell.publish(on_late.is_none());
                 if on_late.is_some() {
@@ -69,6 +78,8 @@ where
                 }
             }
             Finished::Late => {
+                cell.await_outcome(); // the pool knows by then that the body is overdue
+                cell.head.owner.returned(&cell.head, now, true);
                 hand_over_late(returned, on_late, &cell.head);
                 cell.publish_end();
             }

@@ -2,6 +2,7 @@
 
 use crate::deadline::Deadline;
 use crate::job::listen::Registration;
+use crate::job::passage::Passage;
 use crate::job::time::Bell;
 use crate::stop::TokenLink;
 use crate::sync::Mutex;
@@ -23,6 +24,9 @@ pub(crate) struct Settings {
     /// How long its handle waits for the body's last word after a stop.
     pub(crate) grace: Option<Duration>,
     pub(crate) token: Option<CancellationToken>,
+    /// What its body is stuck on when it is overdue.
+    pub(crate) key: Option<Cow<'static, str>>,
+    pub(crate) passage: Passage,
     pub(crate) ties: Mutex<Ties>,
 }
 
@@ -34,4 +38,13 @@ pub(crate) struct Ties {
     pub(super) parent: Option<Registration>,
     /// Set by a stop: until when the handle waits for the body's last word.
     pub(super) last_word: Option<Deadline>,
+    /// Set when the body is overdue, until it has returned.
+    pub(crate) overdue: Option<Overdue>,
+}
+
+/// What a pool has done because a body is overdue, and undoes when that returns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overdue {
+    /// A spare thread took its place.
+    pub(crate) spare: bool,
 }

@@ -49,8 +49,13 @@ const GIVEN_UP: u32 = 1 << 15;
 const CAUSES: [Cause; 6] =
     [Cause::Caller, Cause::Token, Cause::Deadline, Cause::Shutdown, Cause::Dropped, Cause::Parent];
 
-const REJECTIONS: [Rejection; 4] =
-    [Rejection::QueueFull, Rejection::ShutDown, Rejection::TooLate, Rejection::NoThread];
+const REJECTIONS: [Rejection; 5] = [
+    Rejection::QueueFull,
+    Rejection::ShutDown,
+    Rejection::TooLate,
+    Rejection::NoThread,
+    Rejection::Overdue,
+];
 
 /// How a job ended without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +233,11 @@ impl State {
 
     pub(crate) fn phase(&self) -> Phase {
         if self.load() & RUNNING == 0 { Phase::Queued } else { Phase::Running }
+    }
+
+    /// Whether it has neither been started nor ended.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.load() & (RUNNING | DECIDED) == 0
     }
 
     pub(crate) fn is_running(&self) -> bool {

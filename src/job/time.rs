@@ -75,7 +75,7 @@ impl Cell {
     }
 
     /// When the job must have started.
-    pub(super) fn queue_limit(&self) -> Deadline {
+    pub(crate) fn queue_limit(&self) -> Deadline {
         let Some(settings) = &self.head.settings else { return Deadline::NEVER };
         let start = settings.queue_deadline.unwrap_or(Deadline::NEVER);
         start.earliest(settings.deadline.unwrap_or(Deadline::NEVER))

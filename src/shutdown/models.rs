@@ -13,9 +13,10 @@ use crate::clock::{Clock, Manual};
 use crate::job::models::job_of;
 use crate::job::{JobHandle, Owner, Tally};
 use crate::metrics::Counters;
+use crate::queue::Order;
+use crate::share::{Asks, Share, Terms};
 use crate::spawner::Spawner;
 use crate::sync::models::{check, check_all};
-use crate::sync::{AtomicU64, Mutex};
 use crate::timekeeper::Timekeeper;
 use crate::unwind;
 use crate::worker::{Crew, Threads};
@@ -28,29 +29,32 @@ fn pool() -> Pool {
         name: String::new(),
         min: 0,
         max: 0,
+        spares: 0,
+        order: Order::Fifo,
         keep_alive: Duration::MAX,
         stack_size: None,
         on_start: None,
         on_stop: None,
         on_panic: Arc::new(unwind::discard),
     });
-    Pool::of(Arc::new(Core {
-        crew,
-        counters: Counters::default(),
-        default_timeout: None,
-        default_grace: None,
-        on_unseen_panic: Arc::new(drop),
-        never_started: Mutex::default(),
-        claimed: AtomicU64::new(0),
-        places: None,
-        keeper: Timekeeper::new(String::new(), Clock::Manual(Manual::new()), Spawner::default()),
-        inside: Mutex::default(),
-    }))
+    let keeper = Timekeeper::new(String::new(), Clock::Manual(Manual::new()), Spawner::default());
+    let core = Core::new(crew, keeper, Order::Fifo, Arc::new(drop));
+    Pool::of(Share::new(core, None, Terms::default()))
 }
 
-fn submit(core: &Arc<Core>) -> JobHandle<()> {
-    let (task, job) = job_of(Arc::clone(core) as Arc<dyn Owner>, None, |_| ());
-    core.submit(&task, None, None);
+fn submit(share: &Arc<Share>) -> JobHandle<()> {
+    let (task, job) = job_of(Arc::clone(share) as Arc<dyn Owner>, None, |_| ());
+    let asks = Asks {
+        name: None,
+        key: None,
+        submitted: share.core.clock().now(),
+        limit: None,
+        location: std::panic::Location::caller(),
+    };
+    match share.admit(None, &asks) {
+        Ok(admission) => share.submit(&task, None, admission),
+        Err(why) => task.turn_away(why),
+    }
     job
 }
 
@@ -59,8 +63,8 @@ fn submit(core: &Arc<Core>) -> JobHandle<()> {
 fn a_submission_against_a_shutdown() {
     check(|| {
         let pool = pool();
-        let core = Arc::clone(pool.core());
-        let submitter = model::spawn(move || submit(&core));
+        let share = Arc::clone(pool.share());
+        let submitter = model::spawn(move || submit(&share));
         let report = pool.shutdown().wait();
         let job = submitter.join().expect("no panic");
         let error = job.wait().expect_err("nobody can run it");
@@ -78,9 +82,9 @@ fn a_submission_against_a_shutdown() {
 fn a_job_that_is_cancelled_against_a_drain() {
     check(|| {
         let pool = pool();
-        let core = Arc::clone(pool.core());
+        let share = Arc::clone(pool.share());
         let submitter = model::spawn(move || {
-            let job = submit(&core);
+            let job = submit(&share);
             job.cancel();
             job
         });

@@ -1,15 +1,13 @@
 //! The settings of one job.
 
 use crate::deadline::Deadline;
-use crate::job::ambient::Ambient;
-use crate::job::{Body, Head, JobContext, JobHandle, Owner, Settings, Task, new_job};
+use crate::job::{JobContext, JobHandle, Passage, Settings, Task};
 use crate::places::Place;
-use crate::pool::Core;
 use crate::priority::Priority;
+use crate::share::Share;
+use crate::submit::{LateJob, TrySpawnError};
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -34,10 +32,10 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[must_use = "settings do nothing until a body is spawned with them"]
 pub struct Job {
-    core: Arc<Core>,
-    place: Option<Place>,
-    parent: Option<Task>,
-    priority: Priority,
+    pub(super) share: Arc<Share>,
+    pub(super) place: Option<Place>,
+    pub(super) parent: Option<Task>,
+    pub(super) priority: Priority,
     name: Option<Cow<'static, str>>,
     timeout: Option<Duration>,
     deadline: Option<Deadline>,
@@ -45,15 +43,16 @@ pub struct Job {
     run_timeout: Option<Duration>,
     grace: Option<Duration>,
     token: Option<CancellationToken>,
+    key: Option<Cow<'static, str>>,
 }
 
 impl Job {
-    pub(super) fn new(core: Arc<Core>) -> Self {
+    pub(super) fn new(share: Arc<Share>) -> Self {
         Self {
-            core,
+            priority: share.terms.priority,
+            share,
             place: None,
             parent: None,
-            priority: Priority::default(),
             name: None,
             timeout: None,
             deadline: None,
@@ -61,6 +60,7 @@ impl Job {
             run_timeout: None,
             grace: None,
             token: None,
+            key: None,
         }
     }
 
@@ -210,6 +210,27 @@ impl Job {
         self
     }
 
+    /// What its body uses that may hang, such as a mount or a host. While a body with this key is
+    /// [overdue](crate::Pool::overdue), further jobs with it are refused, as
+    /// [`Rejection::Overdue`](crate::Rejection::Overdue), instead of getting stuck, too. So are those
+    /// in the queue, when their turn comes.
+    ///
+    /// ```
+    /// # use punctual::{JobError, Rejection};
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let job = || pool.job().key("mount:/nfs").run_timeout(Duration::from_millis(5));
+    /// assert!(job().spawn_blocking(move || gate.recv()).wait().unwrap_err().is_timed_out());
+    /// let refused = job().spawn_blocking(|| ()).wait();
+    /// assert!(matches!(refused, Err(JobError::Rejected(Rejection::Overdue))));
+    /// # drop(go);
+    /// ```
+    pub fn key(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     /// A function for the value of a body that returns `Ok` after its handle has resolved. It is
     /// called on the worker. Without it, such a value is dropped there. Comes last, as it settles
     /// the type of the value.
@@ -233,7 +254,7 @@ impl Job {
     /// assert_eq!(values.recv().unwrap(), 7);
     /// ```
     pub fn on_late<T>(self, hook: impl FnOnce(T) + Send + 'static) -> LateJob<T> {
-        LateJob { job: self, on_late: Some(Box::new(hook)) }
+        LateJob::new(self, Some(Box::new(hook)))
     }
 
     /// Spawns a body that is given its [context](JobContext) and may fail; see
@@ -251,7 +272,7 @@ impl Job {
         T: Send + 'static,
         E: Send + 'static,
     {
-        LateJob { job: self, on_late: None }.spawn(body)
+        LateJob::new(self, None).spawn(body)
     }
 
     /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
@@ -267,23 +288,46 @@ impl Job {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        LateJob { job: self, on_late: None }.spawn_blocking(body)
+        LateJob::new(self, None).spawn_blocking(body)
+    }
+
+    /// As [`spawn`](Self::spawn), but gives the body back if the job is refused at once.
+    ///
+    /// # Errors
+    /// Why the job was refused, and its body.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let permit = pool.try_reserve().unwrap(); // the only place
+    /// let refused = pool.job().try_spawn(|_| "42".parse::<u32>()).unwrap_err();
+    /// assert_eq!(permit.spawn(refused.into_body()).wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, T, E>(self, body: F) -> Result<JobHandle<T, E>, TrySpawnError<F>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        LateJob::new(self, None).try_spawn(body)
     }
 
     /// What the job itself must know of its settings, if there is anything.
-    fn settle(&mut self, submitted: Instant) -> Option<Box<Settings>> {
+    pub(super) fn settle(&mut self, submitted: Instant) -> Option<Box<Settings>> {
         let after = |time: Duration| Deadline::at(submitted).plus(time);
         let own = [self.deadline, self.timeout.map(after)].into_iter().flatten().min();
-        let own = own.or_else(|| self.core.default_timeout.map(after));
+        let own = own.or_else(|| self.share.terms.default_timeout.map(after));
         let inherited = self.parent.as_ref().map(|parent| parent.head.run_limit());
         let deadline = own.into_iter().chain(inherited).min().filter(|at| *at != Deadline::NEVER);
-        let grace = self.grace.or(self.core.default_grace);
+        let grace = self.grace.or(self.share.terms.default_grace);
         let is_plain = deadline.is_none()
             && grace.is_none()
             && self.name.is_none()
             && self.queue_timeout.is_none()
             && self.run_timeout.is_none()
             && self.token.is_none()
+            && self.key.is_none()
+            && self.share.bulkheads() == 0
             && self.parent.is_none();
         if is_plain {
             return None;
@@ -295,6 +339,8 @@ impl Job {
             run_timeout: self.run_timeout,
             grace,
             token: self.token.take(),
+            key: self.key.take(),
+            passage: Passage::new(self.share.bulkheads()),
             ..Settings::default()
         }))
     }
@@ -310,86 +356,7 @@ impl fmt::Debug for Job {
             .field("queue_timeout", &self.queue_timeout)
             .field("run_timeout", &self.run_timeout)
             .field("grace", &self.grace)
+            .field("key", &self.key)
             .finish_non_exhaustive()
-    }
-}
-
-/// The settings of a job with a function for a late value; see [`Job::on_late`].
-///
-/// # Examples
-///
-/// ```
-/// # use punctual::LateJob;
-/// # let pool = punctual::Pool::new();
-/// let settings: LateJob<u32> = pool.job().on_late(|value| println!("{value}, too late"));
-/// assert_eq!(settings.spawn_blocking(|| 7).wait().unwrap(), 7); // in time: nothing is printed
-/// ```
-#[must_use = "settings do nothing until a body is spawned with them"]
-pub struct LateJob<T> {
-    job: Job,
-    on_late: Option<Box<dyn FnOnce(T) + Send>>,
-}
-
-impl<T: Send + 'static> LateJob<T> {
-    /// Spawns a body that is given its [context](JobContext) and may fail; see
-    /// [`Pool::spawn`](crate::Pool::spawn).
-    ///
-    /// ```
-    /// # use punctual::Checked;
-    /// # use std::time::Duration;
-    /// # let pool = punctual::Pool::new();
-    /// let (late, values) = std::sync::mpsc::channel();
-    /// let short = pool.job().run_timeout(Duration::from_millis(5));
-    /// let job = short.on_late(move |value| late.send(value).unwrap()).spawn(|cx| -> Checked<_> {
-    ///     cx.sleep(Duration::MAX).ok();
-    ///     Ok(7)
-    /// });
-    /// let value = job.wait().ok().or_else(|| values.recv().ok());
-    /// assert_eq!(value, Some(7)); // in time or late
-    /// ```
-    #[track_caller]
-    pub fn spawn<F, E>(self, body: F) -> JobHandle<T, E>
-    where
-        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
-        E: Send + 'static,
-    {
-        let Self { mut job, on_late } = self;
-        let submitted = job.core.keeper.clock().now();
-        let settings = job.settle(submitted);
-        let Job { core, place, parent, priority, .. } = job;
-        let owner: Arc<dyn Owner> = Arc::clone(&core) as _;
-        let head = Head::new(owner, settings, priority, submitted, Location::caller());
-        let body = Body { call: body, on_late, ambient: Ambient::capture(submitted) };
-        let (task, handle) = new_job(head, body);
-        core.submit(&task, parent.as_ref(), place);
-        handle
-    }
-
-    /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let pool = punctual::Pool::new();
-    /// let (late, values) = std::sync::mpsc::channel();
-    /// let (go, gate) = std::sync::mpsc::channel::<()>();
-    /// let short = pool.job().run_timeout(Duration::from_millis(5));
-    /// let job = short.on_late(move |value| late.send(value).unwrap());
-    /// let job = job.spawn_blocking(move || gate.recv().is_err());
-    /// assert!(job.wait().unwrap_err().is_timed_out());
-    /// drop(go); // only now it goes on
-    /// assert!(values.recv().unwrap());
-    /// ```
-    #[track_caller]
-    pub fn spawn_blocking<F>(self, body: F) -> JobHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        self.spawn(move |_: &JobContext| Ok::<T, Infallible>(body()))
-    }
-}
-
-impl<T> fmt::Debug for LateJob<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LateJob").field("job", &self.job).finish_non_exhaustive()
     }
 }

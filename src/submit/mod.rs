@@ -1,11 +1,18 @@
 //! The ways to spawn a job: on a pool, in a reserved place, as the child of another job.
 
 mod job;
+mod late;
+mod refused;
 
-pub use job::{Job, LateJob};
+pub use job::Job;
+pub use late::LateJob;
+pub use refused::TrySpawnError;
 
-use crate::job::{JobContext, JobHandle, Owner};
-use crate::pool::{Core, Permit, Pool};
+use crate::job::{JobContext, JobHandle};
+use crate::lane::Lane;
+use crate::permit::Permit;
+use crate::pool::Pool;
+use crate::share::Share;
 use std::sync::Arc;
 
 impl Pool {
@@ -63,7 +70,55 @@ impl Pool {
     /// assert_eq!(job.wait().unwrap(), 42);
     /// ```
     pub fn job(&self) -> Job {
-        Job::new(Arc::clone(self.core()))
+        Job::new(Arc::clone(self.share()))
+    }
+}
+
+impl Lane {
+    /// Spawns a body that is given its [context](JobContext) and may fail; see [`Pool::spawn`].
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("parse").limit(4);
+    /// assert_eq!(lane.spawn(|_| "42".parse::<u32>()).wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T, E>(&self, body: F) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().spawn(body)
+    }
+
+    /// Spawns a plain closure; see [`Pool::spawn_blocking`].
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("answers").limit(4);
+    /// assert_eq!(lane.spawn_blocking(|| 6 * 7).wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, body: F) -> JobHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().spawn_blocking(body)
+    }
+
+    /// Settings for a job in this lane; see [`Pool::job`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("answers").limit(4);
+    /// let job = lane.job().timeout(Duration::from_secs(1)).spawn_blocking(|| 42);
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    pub fn job(&self) -> Job {
+        Job::new(Arc::clone(self.share()))
     }
 }
 
@@ -113,13 +168,13 @@ impl Permit {
     /// assert_eq!(job.wait().unwrap(), 1);
     /// ```
     pub fn job(self) -> Job {
-        let Self { core, place } = self;
-        Job::new(core).in_place(place)
+        let Self { share, place } = self;
+        Job::new(share).in_place(place)
     }
 }
 
 impl JobContext {
-    /// Settings for a child of this job, on the same pool.
+    /// Settings for a child of this job, on the same pool, and in the same lane.
     ///
     /// A child's deadline is at most its parent's, and it is stopped when its parent is. Its own
     /// stop does not stop the parent. It may outlive the parent's ordinary end.
@@ -132,10 +187,9 @@ impl JobContext {
     /// assert_eq!(parent.wait().unwrap(), 1);
     /// ```
     pub fn job(&self) -> Job {
-        let owner: Arc<dyn Owner> = Arc::clone(&self.task().head.owner);
-        match owner.as_any().downcast::<Core>() {
-            Ok(core) => Job::new(core).child_of(self.task()),
-            Err(_) => unreachable!("every job's owner is the core of a pool"),
+        match Share::of(self.task()) {
+            Some(share) => Job::new(share).child_of(self.task()),
+            None => unreachable!("every job's owner is a share of a pool"),
         }
     }
 }

@@ -155,6 +155,15 @@ impl Here {
         HERE.with(|place| place.replace(here));
     }
 
+    /// Makes this thread a worker's for as long as `work` takes.
+    pub(super) fn during(here: Self, work: impl FnOnce()) {
+        let outer = HERE.try_with(|place| place.replace(Some(here)));
+        work(); // does not unwind: it catches all
+        if let Ok(outer) = outer {
+            let _ = HERE.try_with(|place| place.replace(outer));
+        }
+    }
+
     /// Looks at what this thread knows, if it is a worker of any pool.
     pub(super) fn look<R>(look: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
         let look = |here: &RefCell<Option<Self>>| here.borrow().as_ref().and_then(look);

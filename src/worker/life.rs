@@ -43,8 +43,14 @@ impl Crew {
         loop {
             match self.next(&local, searching) {
                 Some(task) => {
-                    self.run(&desk, &task);
+                    if !self.run_at(&desk, &task) {
+                        self.forget_entry(); // whoever ended it counted its entry as dead
+                    }
+                    drop(task);
                     searching = false;
+                    if self.idle.leaves() {
+                        break;
+                    }
                 }
                 None if self.linger(&mut searching) => {}
                 None if self.rest(&desk, searching) => searching = true,
@@ -53,6 +59,7 @@ impl Crew {
         }
         // Nothing may be put there any more, as by the hook: nobody would find it.
         drop(self.here(|here| here.local.take()));
+        self.queue.take_over(&local);
         drop(local);
         self.call_hook(&self.threads.on_stop);
         Here::set(None);
@@ -66,7 +73,7 @@ impl Crew {
                 thread::yield_now(); // it is being pushed, or taken
                 continue;
             };
-            let live = !task.head.state.is_decided();
+            let live = task.head.state.is_waiting();
             if self.idle.took(searching && live) {
                 self.wake();
             }
@@ -78,21 +85,19 @@ impl Crew {
         None
     }
 
-    /// Rules 1 and 2 of worker.
-    fn run(&self, desk: &Desk, task: &Task) {
+    /// Rules 1 and 2 of worker; `false` if the job was, or is now, ended without.
+    pub(super) fn run_at(&self, desk: &Desk, task: &Task) -> bool {
         desk.jobs.lock().now.push(Arc::clone(task));
         if self.lifecycle.stage() == Stage::Stopping {
             task.stop(Cause::Shutdown);
         }
         let started = task.execute();
-        if !started {
-            self.forget_entry(); // whoever ended it counted its entry as dead
-        }
         let done = desk.jobs.lock().clear_last(started);
         drop(done);
         if started {
             task.head.owner.ended();
         }
+        started
     }
 
     /// Looks a little longer, unless somebody else does; `true` if something was queued.

@@ -11,6 +11,7 @@
 //! 4. The idle protocol is `idle`'s; this file parks and unparks for it.
 
 mod desk;
+mod guest;
 mod life;
 
 use crate::aside;
@@ -19,8 +20,7 @@ use crate::idle::{Counts, Idle, MAX_QUEUED, NotStarted, Wake};
 use crate::info::JobInfo;
 use crate::job::{Leftover, Task};
 use crate::lifecycle::Lifecycle;
-use crate::priority::Priority;
-use crate::queue::Queue;
+use crate::queue::{Order, Queue};
 use crate::spawner::Spawner;
 use crate::sync::{AtomicUsize, MODEL, Mutex, Ordering, thread};
 use crate::unwind::Payload;
@@ -41,6 +41,9 @@ pub(crate) struct Threads {
     pub(crate) name: String,
     pub(crate) min: usize,
     pub(crate) max: usize,
+    /// How many more there may be while others are stuck or wait.
+    pub(crate) spares: usize,
+    pub(crate) order: Order,
     pub(crate) keep_alive: Duration,
     pub(crate) stack_size: Option<usize>,
     pub(crate) spawner: Spawner,
@@ -67,6 +70,8 @@ pub(crate) struct Crew {
     dead: AtomicUsize,
     /// How many threads have been named.
     names: AtomicUsize,
+    /// How many spare workers are not lent.
+    spares: AtomicUsize,
     threads: Threads,
 }
 
@@ -84,13 +89,14 @@ impl Crew {
         Arc::new(Self {
             lifecycle: Lifecycle::new(),
             changed: Wakers::default(),
-            queue: Queue::default(),
+            queue: Queue::new(threads.order),
             idle: Idle::new(threads.min, threads.max),
             desks: Mutex::default(),
             handles: Mutex::default(),
             starting: AtomicUsize::new(0),
             dead: AtomicUsize::new(0),
             names: AtomicUsize::new(0),
+            spares: AtomicUsize::new(threads.spares),
             threads,
         })
     }
@@ -110,11 +116,21 @@ impl Crew {
     /// Queues a job, and sees to it that somebody comes for it. `false` if it can not be counted.
     #[must_use]
     pub(crate) fn submit(self: &Arc<Self>, task: Task) -> bool {
+        self.queue_up(|| self.push(task))
+    }
+
+    /// Queues a job before all others: one that brings room for one worker more.
+    #[must_use]
+    pub(crate) fn submit_first(self: &Arc<Self>, task: Task) -> bool {
+        self.queue_up(|| self.queue.push_first(task))
+    }
+
+    fn queue_up(self: &Arc<Self>, push: impl FnOnce()) -> bool {
         if self.idle.counts().queued() >= MAX_QUEUED {
             return false;
         }
         let wake = self.idle.announce();
-        self.push(task);
+        push();
         if wake {
             self.wake();
         }
@@ -139,6 +155,11 @@ impl Crew {
 
     pub(crate) fn counts(&self) -> Counts {
         self.idle.counts()
+    }
+
+    /// How many workers there may be just now.
+    pub(crate) fn most_threads(&self) -> usize {
+        self.idle.max()
     }
 
     /// How many jobs wait.
@@ -245,13 +266,8 @@ impl Crew {
 
     /// Into this worker's own deque if it is one of ours, else into the injector.
     fn push(&self, task: Task) {
-        let own = if task.head.priority == Priority::Normal {
-            self.here(|here| here.local.borrow().clone()).flatten()
-        } else {
-            None
-        };
-        match own {
-            Some(local) => local.push(task),
+        match self.here(|here| here.local.borrow().clone()).flatten() {
+            Some(local) => self.queue.push_local(&local, task),
             None => self.queue.push(task),
         }
     }
@@ -273,7 +289,7 @@ impl Crew {
         // ORDERING: Relaxed; only the number counts.
         let number = self.names.fetch_add(1, Ordering::Relaxed) + 1;
         let desk = Desk::new(format!("{}-{number}", self.threads.name));
-        self.desks.lock().list.push(Arc::clone(&desk));
+        self.seat(&desk);
         // ORDERING: Relaxed; the Release below is what counts.
         self.starting.fetch_add(1, Ordering::Relaxed);
         let (crew, own_desk) = (Arc::clone(self), Arc::clone(&desk));
@@ -286,6 +302,10 @@ impl Crew {
             self.remove(&desk);
         }
         started
+    }
+
+    fn seat(&self, desk: &Arc<Desk>) {
+        self.desks.lock().list.push(Arc::clone(desk));
     }
 
     /// Keeps the handle of a new thread, and lets go of those that have exited.
@@ -325,7 +345,7 @@ impl Crew {
 
     fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {
         let _ = self.idle.took(false); // who does not search is never asked to wake
-        if !task.head.state.is_decided() {
+        if task.head.state.is_waiting() {
             end(task);
         }
         self.forget_entry(); // whoever ended it counted its entry as dead

@@ -4,6 +4,8 @@ use super::*;
 use crate::error::JobError;
 use crate::job::fake::{Fake, Told};
 use crate::job::{JobHandle, Settings};
+use crate::priority::Priority;
+use crate::queue::Order;
 use crate::spawner::Spawner;
 use crate::stop::Cause;
 use std::sync::mpsc;
@@ -22,6 +24,8 @@ fn threads(min: usize, max: usize) -> Threads {
         name: "crew".to_owned(),
         min,
         max,
+        spares: 0,
+        order: Order::default(),
         keep_alive: HOUR,
         stack_size: None,
         on_start: None,

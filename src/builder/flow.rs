@@ -1,0 +1,72 @@
+//! How much a pool takes on, and in which order.
+
+use crate::builder::Builder;
+use crate::queue::Order;
+use crate::share::WhenFull;
+
+impl Builder {
+    /// How many jobs may wait at most; further ones are rejected as `QueueFull`. Jobs that run do
+    /// not count, nor do those that were ended while they waited.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let place = pool.try_reserve().unwrap(); // the only one
+    /// assert!(pool.spawn_blocking(|| ()).wait().unwrap_err().is_rejected());
+    /// assert!(place.spawn_blocking(|| ()).wait().is_ok());
+    /// ```
+    pub fn queue_limit(mut self, limit: usize) -> Self {
+        self.queue_limit = Some(limit);
+        self
+    }
+
+    /// So many more threads there may be while others are stuck: each takes the place of one whose job
+    /// is [overdue](crate::Pool::overdue), until that returns, or of one that waits, in a job, for
+    /// another that runs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let pool = punctual::Pool::builder().threads(..=1).spare_threads(1).build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let deaf = pool.job().run_timeout(Duration::from_millis(5));
+    /// assert!(deaf.spawn_blocking(move || gate.recv()).wait().is_err()); // its thread is stuck
+    /// assert_eq!(pool.spawn_blocking(|| 1).wait().unwrap(), 1);
+    /// # drop(go);
+    /// ```
+    pub fn spare_threads(mut self, count: usize) -> Self {
+        self.spares = count;
+        self
+    }
+
+    /// In which order jobs of one priority are started.
+    ///
+    /// ```
+    /// use punctual::Order;
+    ///
+    /// let pool = punctual::Pool::builder().order(Order::Fifo).build().unwrap();
+    /// # assert!(pool.spawn_blocking(|| ()).wait().is_ok());
+    /// ```
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// What happens to a job that finds the queue full; see [`queue_limit`](Self::queue_limit).
+    ///
+    /// ```
+    /// use punctual::{Pool, WhenFull};
+    ///
+    /// let pool = Pool::builder().threads(..=1).queue_limit(1).when_full(WhenFull::DropOldest);
+    /// let pool = pool.build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    /// let [old, new] = [1, 2].map(|n| pool.spawn_blocking(move || n));
+    /// assert!(old.wait().unwrap_err().is_rejected());
+    /// drop(go);
+    /// assert_eq!(new.wait().unwrap(), 2);
+    /// ```
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.when_full = policy;
+        self
+    }
+}

@@ -1,0 +1,207 @@
+//! Lanes: named shares of a pool that keep out of each other's way.
+
+use crate::pool::Pool;
+use crate::priority::Priority;
+use crate::share::{Share, Terms, WhenFull};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A named share of a pool: a bulkhead. It has no threads of its own, but a limit to how many of its
+/// jobs run at a time, and a queue of its own. At its limit it delays its own jobs only.
+///
+/// Cheap to clone; the clones are one lane. The settings take and give a lane, and come first: on a
+/// clone, they make another one.
+///
+/// A job counts against the limit from the moment on when it may run until its body has really
+/// returned, overdue or not. Lanes nest: a job of an inner one counts in the outer one, too.
+///
+/// # Drop
+/// Dropping the last clone loses nothing: jobs that were accepted are run. A lane keeps its pool open.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let pool = punctual::Pool::new();
+/// let thumbnails = pool.lane("thumbnails").limit(4).queue_limit(100);
+/// let job = thumbnails.job().timeout(Duration::from_secs(1)).spawn_blocking(|| 42);
+/// assert_eq!(job.wait().unwrap(), 42);
+/// ```
+#[derive(Clone)]
+#[must_use = "a lane is nothing without its jobs"]
+pub struct Lane {
+    /// Keeps it open.
+    pool: Pool,
+    parent: Arc<Share>,
+    share: Arc<Share>,
+}
+
+impl Pool {
+    /// A new lane of this pool. Clone it to share it: another call makes another lane, whatever the
+    /// name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// let lane = pool.lane("thumbnails").limit(4);
+    /// assert_eq!(lane.spawn_blocking(|| 42).wait().unwrap(), 42);
+    /// ```
+    pub fn lane(&self, name: impl Into<Cow<'static, str>>) -> Lane {
+        Lane::new(self.clone(), Arc::clone(self.share()), name.into())
+    }
+}
+
+impl Lane {
+    fn new(pool: Pool, parent: Arc<Share>, name: Cow<'static, str>) -> Self {
+        let inherited = Terms {
+            name: Some(name),
+            limit: None,
+            queue_limit: None,
+            when_full: WhenFull::default(),
+            is_elastic: false,
+            ..parent.terms.clone()
+        };
+        let share = Share::new(Arc::clone(&parent.core), Some(&parent), inherited);
+        Self { pool, parent, share }
+    }
+
+    /// At most so many of its jobs run at a time. 0 counts as 1. Without it there is no limit but the
+    /// pool's threads.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("one at a time").limit(1);
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let first = lane.spawn_blocking(move || gate.recv());
+    /// let second = lane.spawn_blocking(|| 2);
+    /// assert_eq!(pool.spawn_blocking(|| 3).wait().unwrap(), 3); // others are not delayed
+    /// assert!(!second.is_finished());
+    /// drop(go);
+    /// assert_eq!(second.wait().unwrap(), 2);
+    /// # drop(first);
+    /// ```
+    pub fn limit(self, limit: usize) -> Self {
+        self.with(|terms| terms.limit = Some(limit))
+    }
+
+    /// At most so many of its jobs wait; further ones are rejected as `QueueFull`. 0 counts as 1.
+    /// Without it they wait in the queue of what the lane is a part of, and count there.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("short").queue_limit(1);
+    /// let permit = lane.try_reserve().unwrap(); // the only place
+    /// assert!(lane.spawn_blocking(|| ()).wait().unwrap_err().is_rejected());
+    /// # drop(permit);
+    /// ```
+    pub fn queue_limit(self, limit: usize) -> Self {
+        self.with(|terms| terms.queue_limit = Some(limit))
+    }
+
+    /// What happens to a job that finds the lane's own queue full.
+    ///
+    /// ```
+    /// # use punctual::WhenFull;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("latest").limit(1).queue_limit(1).when_full(WhenFull::DropOldest);
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = lane.spawn_blocking(move || gate.recv());
+    /// # while lane.load().running == 0 { std::thread::yield_now(); }
+    /// let [old, new] = [1, 2].map(|n| lane.spawn_blocking(move || n));
+    /// assert!(old.wait().unwrap_err().is_rejected());
+    /// drop(go);
+    /// assert_eq!(new.wait().unwrap(), 2);
+    /// # drop(busy);
+    /// ```
+    pub fn when_full(self, policy: WhenFull) -> Self {
+        self.with(|terms| terms.when_full = policy)
+    }
+
+    /// The timeout of its jobs that set neither a timeout nor a deadline; without it, as the pool's.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("quick").default_timeout(Duration::from_millis(5));
+    /// let job = lane.spawn(|cx| cx.sleep(Duration::MAX));
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// ```
+    pub fn default_timeout(self, time: Duration) -> Self {
+        self.with(|terms| terms.default_timeout = Some(time))
+    }
+
+    /// The priority of its jobs that set none.
+    ///
+    /// ```
+    /// # use punctual::Priority;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("background").priority(Priority::Low);
+    /// assert_eq!(lane.spawn_blocking(|| ()).info().priority(), Priority::Low);
+    /// ```
+    pub fn priority(self, priority: Priority) -> Self {
+        self.with(|terms| terms.priority = priority)
+    }
+
+    /// Its limit adds to the pool's threads: each of its jobs that may run brings room for a thread of
+    /// its own, which the pool has as long as that job. So jobs that block leave the others theirs, and
+    /// start at once however busy those are. Nothing without a [`limit`](Self::limit).
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
+    /// let lane = pool.lane("blocking").limit(2).elastic();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the pool's only thread
+    /// assert_eq!(lane.spawn_blocking(|| 1).wait().unwrap(), 1);
+    /// # drop((go, busy));
+    /// ```
+    pub fn elastic(self) -> Self {
+        self.with(|terms| terms.is_elastic = true)
+    }
+
+    /// A new lane within this one.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let tenants = pool.lane("tenants").limit(8);
+    /// let tenant = tenants.lane("tenant 7").limit(2); // 2 of the 8
+    /// assert_eq!(tenant.spawn_blocking(|| 1).wait().unwrap(), 1);
+    /// ```
+    pub fn lane(&self, name: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(self.pool.clone(), Arc::clone(&self.share), name.into())
+    }
+
+    /// Its name.
+    ///
+    /// ```
+    /// assert_eq!(punctual::Pool::new().lane("thumbnails").name(), "thumbnails");
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.share.terms.name.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn share(&self) -> &Arc<Share> {
+        &self.share
+    }
+
+    fn with(self, change: impl FnOnce(&mut Terms)) -> Self {
+        let Self { pool, parent, share } = self;
+        let mut terms = share.terms.clone();
+        change(&mut terms);
+        let share = Share::new(Arc::clone(&parent.core), Some(&parent), terms);
+        Self { pool, parent, share }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("terms", &self.share.terms)
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

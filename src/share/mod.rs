@@ -1,0 +1,338 @@
+//! A share of a pool: all of it, or a lane. The walk of a job through one.
+//!
+//! 1. [`admit`](Share::admit): may it come in? Not if the pool is closed, the queue is full, or it would
+//!    be too late. From here on it is counted, and has its place in the queue.
+//! 2. The job is made (in `submit`).
+//! 3. [`submit`](Share::submit): it is tied to timer, token and parent; it passes the bulkheads from its
+//!    own lane up, or waits before one; then the crew queues it.
+//! 4. A worker runs it, or somebody ends it. Either tells its share through [`Owner`].
+//! 5. What it held goes to who waits for it: its place when it leaves the queue, its permits when its
+//!    body has returned or never will be called.
+
+mod core;
+mod owner;
+mod room;
+mod stuck;
+
+pub use room::WhenFull;
+
+pub(crate) use core::{Core, Inside, UnseenPanicHook, payload_hook};
+pub(crate) use stuck::Stuck;
+
+use crate::bulkhead::Bulkhead;
+use crate::deadline::Deadline;
+use crate::error::Rejection;
+use crate::forecast::{Kind, Pace};
+use crate::job::{Next, Owner, Passage, Tally, Task};
+use crate::lifecycle::Stage;
+use crate::metrics::{Counters, Metrics};
+use crate::places::{Place, Places};
+use crate::priority::Priority;
+use crate::share::room::{Entry, Room};
+use crate::stop::Cause;
+use crate::sync::{AtomicUsize, Ordering};
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A pool, or a lane of one, as its jobs know it.
+pub(crate) struct Share {
+    pub(crate) core: Arc<Core>,
+    pub(crate) terms: Terms,
+    /// Its own bulkhead first, the pool's last; those without a limit have none.
+    bulkheads: Vec<Arc<Bulkhead>>,
+    /// In its own queue, or that of the nearest above that has a limit.
+    room: Option<Arc<Room>>,
+    /// Of a lane only: the pool has its own.
+    pub(crate) counters: Counters,
+    /// Jobs that have come in and not been started, and those that run.
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) running: AtomicUsize,
+    pub(crate) pace: Pace,
+    /// Whether each of its jobs brings room for one thread more.
+    is_elastic: bool,
+    is_lane: bool,
+    is_listed: OnceLock<()>,
+}
+
+/// What a share is made with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) queue_limit: Option<usize>,
+    pub(crate) when_full: WhenFull,
+    pub(crate) default_timeout: Option<Duration>,
+    pub(crate) default_grace: Option<Duration>,
+    pub(crate) priority: Priority,
+    pub(crate) is_elastic: bool,
+}
+
+/// What a job that wants to come in says of itself.
+pub(crate) struct Asks<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) submitted: Instant,
+    /// By when its outcome must be there, if it has a deadline.
+    pub(crate) limit: Option<Deadline>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// How a job came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It has a place, or needs none.
+    Queued { has_place: bool },
+    /// The thread that spawns it runs it.
+    ByCaller,
+}
+
+impl Share {
+    pub(crate) fn new(core: Arc<Core>, parent: Option<&Arc<Self>>, terms: Terms) -> Arc<Self> {
+        let crew = terms.is_elastic.then(|| Arc::clone(&core.crew));
+        let own = terms.limit.map(|limit| Arc::new(Bulkhead::new(limit.max(1), core.order, crew)));
+        let is_elastic =
+            terms.is_elastic && own.is_some() || parent.is_some_and(|parent| parent.is_elastic);
+        let above = parent.into_iter().flat_map(|parent| parent.bulkheads.iter().cloned());
+        let room = terms.queue_limit.map(|limit| {
+            let limit = limit.max(1);
+            Arc::new(Room::new(core.new_places(limit), limit, terms.when_full))
+        });
+        Arc::new(Self {
+            bulkheads: own.into_iter().chain(above).collect(),
+            room: room.or_else(|| parent.and_then(|parent| parent.room.clone())),
+            core,
+            terms,
+            counters: Counters::default(),
+            waiting: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            pace: Pace::default(),
+            is_elastic,
+            is_lane: parent.is_some(),
+            is_listed: OnceLock::new(),
+        })
+    }
+
+    /// How many bulkheads there are on the way of a job.
+    pub(crate) fn bulkheads(&self) -> usize {
+        self.bulkheads.len()
+    }
+
+    /// Its own bulkhead, if it has a limit.
+    pub(crate) fn bulkhead(&self) -> Option<&Arc<Bulkhead>> {
+        self.bulkheads.first().filter(|_| self.terms.limit.is_some())
+    }
+
+    pub(crate) fn places(&self) -> Option<&Arc<Places>> {
+        self.room.as_ref().map(|room| &room.places)
+    }
+
+    /// Refuses all who wait for a place.
+    pub(crate) fn close_places(&self) {
+        if let Some(places) = self.places() {
+            places.close();
+        }
+    }
+
+    /// A shutdown sees it from now on.
+    pub(crate) fn list(self: &Arc<Self>) {
+        self.is_listed.get_or_init(|| self.core.list(self));
+    }
+
+    /// Step 1. `place` is one that was reserved for it.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        place: Option<Place>,
+        asks: &Asks<'_>,
+    ) -> Result<Admission, Rejection> {
+        self.list();
+        if self.core.stage() == Stage::Open {
+            if let Some(why) = self.turns_away(asks) {
+                return Err(why);
+            }
+        }
+        let entry = match (place, &self.room) {
+            (Some(place), _) => Some(Entry::Placed(place)),
+            (None, Some(room)) => Some(room.enter(|| self.core.stage() == Stage::Open)?),
+            (None, None) => None,
+        };
+        self.core.counters.accept(); // before it enters: a shutdown waits for all that it counts
+        if !self.core.crew.lifecycle.enter() {
+            self.core.counters.unaccept();
+            return Err(Rejection::ShutDown);
+        }
+        if self.is_lane {
+            self.counters.accept();
+        }
+        add(&self.waiting);
+        Ok(match entry {
+            Some(Entry::Placed(place)) => {
+                place.keep(); // given back when the job leaves the queue
+                Admission::Queued { has_place: true }
+            }
+            Some(Entry::ByCaller) => Admission::ByCaller,
+            None => Admission::Queued { has_place: false },
+        })
+    }
+
+    /// A place for a job to come.
+    pub(crate) fn try_place(&self) -> Result<Option<Place>, Rejection> {
+        let Some(places) = self.places() else { return Ok(None) };
+        places.try_take().map(Some).ok_or_else(|| match self.core.stage() {
+            Stage::Open => Rejection::QueueFull,
+            _ => Rejection::ShutDown,
+        })
+    }
+
+    /// A job that was not admitted is counted.
+    pub(crate) fn count_rejected(&self) {
+        self.decided(Tally::Rejected);
+    }
+
+    /// Step 3.
+    pub(crate) fn submit(&self, task: &Task, parent: Option<&Task>, admission: Admission) {
+        if task.tie(parent).is_err() {
+            task.refuse(Rejection::NoThread);
+        }
+        if admission == Admission::ByCaller {
+            return self.run_by_caller(task);
+        }
+        if let Some(room) = &self.room {
+            room.note(task);
+        }
+        self.go_on(task, task.head.passage().map_or(Next::Queue, Passage::first));
+    }
+
+    /// Takes a job through the bulkheads that let it through, and into the queue.
+    fn go_on(&self, task: &Task, mut next: Next) {
+        while let Next::Bulkhead(number) = next {
+            match self.bulkheads[number].enter(task, number) {
+                Some(after) => next = after,
+                None => return self.look_at_stage(task),
+            }
+        }
+        if !task.head.state.is_waiting() {
+            return self.core.crew.forget_entry();
+        }
+        let crew = &self.core.crew;
+        let task_too = Arc::clone(task);
+        let queued =
+            if self.is_elastic { crew.submit_first(task_too) } else { crew.submit(task_too) };
+        if !queued {
+            task.refuse(Rejection::QueueFull);
+            return crew.forget_entry();
+        }
+        self.look_at_stage(task);
+    }
+
+    /// A shutdown that began after `admit` looks through the queues once. Either it found the job
+    /// there, or what it announced before (in the idle word, or under the bulkhead's lock) came first,
+    /// and this sees the stage.
+    fn look_at_stage(&self, task: &Task) {
+        if self.core.stage() == Stage::Stopping {
+            task.stop(Cause::Shutdown);
+        }
+    }
+
+    /// Whoever spawns the job runs it, or waits until it has been run.
+    fn run_by_caller(&self, task: &Task) {
+        let lets_through = match task.head.passage().and_then(|way| way.waits_for()) {
+            Some(next) => self.pass_at_once(task, next),
+            None => true,
+        };
+        if lets_through {
+            self.core.crew.run_by_caller(task);
+        } else {
+            self.go_on(task, task.head.passage().map_or(Next::Queue, Passage::first));
+            task.wait_for_end();
+        }
+    }
+
+    /// Why a job is turned away whether there is a place or not.
+    fn turns_away(&self, asks: &Asks<'_>) -> Option<Rejection> {
+        if asks.key.is_some_and(|key| self.core.stuck.has(key)) {
+            return Some(Rejection::Overdue);
+        }
+        let (limit, forecasts) = (asks.limit?.instant()?, self.core.forecasts.as_ref()?);
+        let left = limit.saturating_duration_since(asks.submitted);
+        let needs = forecasts.needs(self.kind(asks.name, asks.location), asks.submitted)?;
+        let is_late = !left.is_zero() && needs.exceed(left, left, false); // one past its time times out
+        is_late.then_some(Rejection::TooLate)
+    }
+
+    /// Jobs of one name are alike; or else those of one lane, or those that are spawned at one place.
+    fn kind(&self, name: Option<&str>, location: &'static Location<'static>) -> Kind {
+        match (name, &self.terms.name) {
+            (Some(name), _) => Kind::of(name),
+            (None, Some(lane)) if self.is_lane => Kind::of(("lane", lane)),
+            _ => Kind::of(std::ptr::from_ref(location).addr()),
+        }
+    }
+
+    /// Lets a job that waits for the bulkhead `from` through all that are left, if none makes it wait.
+    /// What is full lets a job through on the permit of one that waits for it on this thread.
+    fn pass_at_once(&self, task: &Task, from: usize) -> bool {
+        let (mut taken, mut borrowed) = (Vec::new(), Vec::new());
+        let passes = (from..self.bulkheads.len()).all(|n| {
+            let bulkhead = &self.bulkheads[n];
+            if bulkhead.try_take() {
+                taken.push(n);
+                true
+            } else {
+                borrowed.push(n);
+                self.core.crew.is_at(|job| Self::holds(job, bulkhead))
+            }
+        });
+        let jumped = passes && task.head.passage().is_some_and(|way| way.jump(from, borrowed));
+        if !jumped {
+            taken.into_iter().for_each(|n| self.give_permit_back(n));
+        }
+        jumped
+    }
+
+    /// Whether this job has passed that bulkhead.
+    fn holds(job: &Task, bulkhead: &Arc<Bulkhead>) -> bool {
+        let Some(share) = Self::of(job) else { return false };
+        let number = share.bulkheads.iter().position(|own| Arc::ptr_eq(own, bulkhead));
+        number.is_some_and(|n| job.head.passage().is_some_and(|way| way.has_passed(n)))
+    }
+
+    fn give_permit_back(&self, number: usize) {
+        let closed = self.core.stage() == Stage::Stopping;
+        if let Some((task, next)) = self.bulkheads[number].leave(closed) {
+            task.head.owner.let_through(&task, next);
+        }
+    }
+
+    /// The share of a job, which every job has.
+    pub(crate) fn of(task: &Task) -> Option<Arc<Self>> {
+        Arc::clone(&task.head.owner).as_any().downcast().ok()
+    }
+}
+
+impl Share {
+    pub(crate) fn metrics(&self) -> Metrics {
+        let crew = &self.core.crew;
+        let counts = crew.counts();
+        Metrics {
+            threads: counts.total(),
+            idle: counts.idle(),
+            queued: crew.queued(),
+            overdue: crew.at_desks().iter().filter(|(job, _)| job.head.is_overdue()).count(),
+            timers: self.core.keeper.alarms(),
+            ..self.core.counters.snapshot()
+        }
+    }
+}
+
+/// One job more.
+fn add(count: &AtomicUsize) {
+    // ORDERING: Relaxed, here and below; only the number counts.
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// One job less.
+fn subtract(count: &AtomicUsize) {
+    count.fetch_sub(1, Ordering::Relaxed);
+}

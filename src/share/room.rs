@@ -1,0 +1,102 @@
+//! The room in a bounded queue: its places, and what is done for a job that finds none.
+
+use crate::error::Rejection;
+use crate::job::{Cell, Task};
+use crate::places::{Place, Places};
+use crate::sync::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+/// What happens to a job that finds the queue full.
+///
+/// # Examples
+///
+/// ```
+/// use punctual::{Pool, WhenFull};
+///
+/// let pool =
+///     Pool::builder().queue_limit(100).when_full(WhenFull::DropOldest).build().unwrap();
+/// # assert!(pool.spawn_blocking(|| ()).wait().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It is refused as [`QueueFull`](Rejection::QueueFull).
+    #[default]
+    Reject,
+    /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), and this one
+    /// takes its place.
+    DropOldest,
+    /// It is run at once by the thread that spawns it, which is held up so long. (Where it may not run
+    /// yet, because its lane is at its limit, that thread waits until it has run.)
+    CallerRuns,
+}
+
+/// The room in one queue.
+pub(crate) struct Room {
+    pub(crate) places: Arc<Places>,
+    limit: usize,
+    when_full: WhenFull,
+    /// The jobs in the order in which they came, and some that wait no more; only to drop the oldest.
+    arrivals: Mutex<VecDeque<Weak<Cell>>>,
+}
+
+/// How a job came in.
+pub(crate) enum Entry {
+    Placed(Place),
+    /// There is no place: its own thread is to run it.
+    ByCaller,
+}
+
+impl Room {
+    pub(crate) fn new(places: Arc<Places>, limit: usize, when_full: WhenFull) -> Self {
+        Self { places, limit, when_full, arrivals: Mutex::default() }
+    }
+
+    /// Finds a place for a job, or what else is to be done; none is to be had once it is closed.
+    pub(crate) fn enter(&self, is_open: impl Fn() -> bool) -> Result<Entry, Rejection> {
+        loop {
+            if let Some(place) = self.places.try_take() {
+                return Ok(Entry::Placed(place));
+            }
+            if !is_open() {
+                return Err(Rejection::ShutDown);
+            }
+            match self.when_full {
+                WhenFull::Reject => return Err(Rejection::QueueFull),
+                WhenFull::CallerRuns => return Ok(Entry::ByCaller),
+                WhenFull::DropOldest => match self.oldest() {
+                    Some(oldest) => oldest.refuse(Rejection::QueueFull),
+                    None => return Err(Rejection::QueueFull), // all places are reserved
+                },
+            }
+        }
+    }
+
+    /// Notes a job that has come in.
+    pub(crate) fn note(&self, task: &Task) {
+        if self.when_full != WhenFull::DropOldest {
+            return;
+        }
+        let mut arrivals = self.arrivals.lock();
+        if arrivals.len() >= self.limit.saturating_mul(2).max(64) {
+            let mut gone = Vec::new(); // dropped under no lock, though it is no user's code
+            arrivals.retain(|job| {
+                let job = job.upgrade();
+                let waits = job.as_ref().is_some_and(|job| job.head.state.is_waiting());
+                gone.extend(job);
+                waits
+            });
+            arrivals.push_back(Arc::downgrade(task));
+            drop(arrivals);
+            return;
+        }
+        arrivals.push_back(Arc::downgrade(task));
+    }
+
+    fn oldest(&self) -> Option<Task> {
+        let mut arrivals = self.arrivals.lock();
+        let waiting = |job: Weak<Cell>| job.upgrade().filter(|job| job.head.state.is_waiting());
+        std::iter::from_fn(|| arrivals.pop_front()).find_map(waiting)
+    }
+}

@@ -1,0 +1,174 @@
+//! The last step of a job's settings: it is offered to the pool, made and submitted.
+use crate::error::Rejection;
+use crate::job::ambient::Ambient;
+use crate::job::{Body, Head, JobContext, JobHandle, Owner, Settings, Task, new_job};
+use crate::priority::Priority;
+use crate::share::{Admission, Asks, Share};
+use crate::submit::{Job, TrySpawnError};
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The settings of a job with a function for a late value; see [`Job::on_late`].
+///
+/// # Examples
+///
+/// ```
+/// # use punctual::LateJob;
+/// # let pool = punctual::Pool::new();
+/// let settings: LateJob<u32> = pool.job().on_late(|value| println!("{value}, too late"));
+/// assert_eq!(settings.spawn_blocking(|| 7).wait().unwrap(), 7); // in time: nothing is printed
+/// ```
+#[must_use = "settings do nothing until a body is spawned with them"]
+pub struct LateJob<T> {
+    job: Job,
+    on_late: Option<LateHook<T>>,
+}
+
+type LateHook<T> = Box<dyn FnOnce(T) + Send>;
+
+impl<T> LateJob<T> {
+    pub(super) fn new(job: Job, on_late: Option<LateHook<T>>) -> Self {
+        Self { job, on_late }
+    }
+}
+
+impl<T: Send + 'static> LateJob<T> {
+    /// Spawns a body that is given its [context](JobContext) and may fail; see
+    /// [`Pool::spawn`](crate::Pool::spawn).
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (late, values) = std::sync::mpsc::channel();
+    /// let short = pool.job().run_timeout(Duration::from_millis(5));
+    /// let job = short.on_late(move |value| late.send(value).unwrap()).spawn(|cx| -> Checked<_> {
+    ///     cx.sleep(Duration::MAX).ok();
+    ///     Ok(7)
+    /// });
+    /// let value = job.wait().ok().or_else(|| values.recv().ok());
+    /// assert_eq!(value, Some(7)); // in time or late
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, E>(self, body: F) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        let (offer, on_late) = self.offer(Location::caller());
+        offer.make(body, on_late)
+    }
+
+    /// As [`spawn`](Self::spawn), but gives the body back if the job is refused at once.
+    ///
+    /// # Errors
+    /// Why the job was refused, and its body. The function for a late value is dropped.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let settings = pool.job().on_late(|value| println!("{value}, too late"));
+    /// let job = settings.try_spawn(|_| "42".parse::<u32>()).unwrap();
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, E>(self, body: F) -> Result<JobHandle<T, E>, TrySpawnError<F>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        let (offer, on_late) = self.offer(Location::caller());
+        match offer.admission {
+            Ok(_) => Ok(offer.make(body, on_late)),
+            Err(why) => {
+                offer.share.count_rejected();
+                Err(TrySpawnError::new(why, body))
+            }
+        }
+    }
+
+    /// Asks the share to take a job with these settings.
+    fn offer(self, location: &'static Location<'static>) -> (Offer, Option<LateHook<T>>) {
+        let Self { mut job, on_late } = self;
+        let submitted = job.share.core.clock().now();
+        let settings = job.settle(submitted);
+        let Job { share, place, parent, priority, .. } = job;
+        let asked = settings.as_deref();
+        let deadline = asked.and_then(|asked| asked.deadline);
+        let grace = asked.and_then(|asked| asked.grace).unwrap_or(Duration::ZERO);
+        let admission = share.admit(
+            place,
+            &Asks {
+                name: asked.and_then(|asked| asked.name.as_deref()),
+                key: asked.and_then(|asked| asked.key.as_deref()),
+                submitted,
+                limit: deadline.map(|deadline| deadline.plus(grace)),
+                location,
+            },
+        );
+        let offer = Offer { share, parent, priority, settings, submitted, location, admission };
+        (offer, on_late)
+    }
+
+    /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let (late, values) = std::sync::mpsc::channel();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let short = pool.job().run_timeout(Duration::from_millis(5));
+    /// let job = short.on_late(move |value| late.send(value).unwrap());
+    /// let job = job.spawn_blocking(move || gate.recv().is_err());
+    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// drop(go); // only now it goes on
+    /// assert!(values.recv().unwrap());
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F>(self, body: F) -> JobHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.spawn(move |_: &JobContext| Ok::<T, Infallible>(body()))
+    }
+}
+
+/// A job that has been admitted, or not, and still has no body.
+struct Offer {
+    share: Arc<Share>,
+    parent: Option<Task>,
+    priority: Priority,
+    settings: Option<Box<Settings>>,
+    submitted: Instant,
+    location: &'static Location<'static>,
+    admission: Result<Admission, Rejection>,
+}
+
+impl Offer {
+    fn make<F, T, E>(self, call: F, on_late: Option<LateHook<T>>) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let Self { share, parent, priority, settings, submitted, location, admission } = self;
+        let has_place = admission == Ok(Admission::Queued { has_place: true });
+        let owner: Arc<dyn Owner> = Arc::clone(&share) as _;
+        let head = Head::new(owner, settings, priority, submitted, has_place, location);
+        let body = Body { call, on_late, ambient: Ambient::capture(submitted) };
+        let (task, handle) = new_job(head, body);
+        match admission {
+            Ok(admission) => share.submit(&task, parent.as_ref(), admission),
+            Err(why) => task.turn_away(why),
+        }
+        handle
+    }
+}
+
+impl<T> fmt::Debug for LateJob<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LateJob").field("job", &self.job).finish_non_exhaustive()
+    }
+}
