@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) key: Option<Cow<'static, str>>,
     pub(crate) passage: Passage,
     pub(crate) ties: Mutex<Ties>,
+    /// Set when the body is overdue, until it has returned.
+    pub(crate) overdue: Mutex<Option<Overdue>>,
 }
 
 /// What must be undone when the job ends. Each tie undoes itself when dropped.
@@ -38,8 +40,6 @@ pub(crate) struct Ties {
     pub(super) parent: Option<Registration>,
     /// Set by a stop: until when the handle waits for the body's last word.
     pub(super) last_word: Option<Deadline>,
-    /// Set when the body is overdue, until it has returned.
-    pub(crate) overdue: Option<Overdue>,
 }
 
 /// What a pool has done because a body is overdue, and undoes when that returns.

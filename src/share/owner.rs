@@ -83,7 +83,7 @@ impl Owner for Share {
             self.core.stuck.add(key);
         }
         let spare = self.core.crew.lend_spare();
-        settings.ties.lock().overdue = Some(Overdue { spare });
+        *settings.overdue.lock() = Some(Overdue { spare });
     }
 
     fn returned(&self, head: &Head, now: Instant, stopped: bool) {
@@ -96,7 +96,7 @@ impl Owner for Share {
         if let Some(forecasts) = self.core.forecasts.as_ref().filter(|_| !stopped) {
             forecasts.saw(self.kind(settings.name.as_deref(), head.location), took, now);
         }
-        let overdue = settings.ties.lock().overdue.take();
+        let overdue = settings.overdue.lock().take();
         if let Some(Overdue { spare }) = overdue {
             if let Some(key) = &settings.key {
                 self.core.stuck.remove(key);

@@ -16,6 +16,8 @@ mod law_09_no_stray_stops;
 mod law_10_nothing_is_lost;
 mod law_10_order;
 mod law_11_bounds_hold;
+mod law_11_lanes;
+mod law_12_progress;
 mod law_13_context_stays_home;
 mod law_14_user_code_runs_under_no_lock_of_ours;
 mod law_15_inheritance;

@@ -1,0 +1,387 @@
+//! How much a pool takes on: order by deadlines, refusals in time, full queues, stuck resources.
+
+#[path = "laws/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use punctual::testing::ManualClock;
+use punctual::{JobError, JobHandle, Order, Pool, Priority, Rejection, WhenFull};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
+use support::{Busy, Gate, PATIENCE, error, ms, news, outcome, pool_of, until};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn is_refused<T>(job: JobHandle<T>, why: Rejection) -> bool
+where
+    T: std::fmt::Debug,
+{
+    matches!(error(job), JobError::Rejected(reason) if reason == why)
+}
+
+/// A pool by a clock that is moved by hand, with one worker.
+fn by_hand(order: Order) -> (ManualClock, Pool) {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().threads(1..=1).clock(&clock).order(order).build();
+    (clock, pool.expect("a thread"))
+}
+
+/// Runs so many jobs of this name, each of which takes so long.
+fn teach(clock: &ManualClock, pool: &Pool, name: &'static str, count: usize, time: Duration) {
+    for _ in 0..count {
+        let own = clock.clone();
+        let job = pool.job().name(name).timeout(HOUR).spawn_blocking(move || own.advance(time));
+        outcome(job).expect("it returns");
+    }
+}
+
+/// The order in which jobs with these timeouts (none: without one) are run, in milliseconds.
+fn order_of(pool: &Pool, timeouts: &[Option<u64>]) -> Vec<Option<u64>> {
+    let busy = Busy::all(pool, 1);
+    let (send, ran) = mpsc::channel();
+    let spawn = |timeout: &Option<u64>| {
+        let (send, timeout) = (send.clone(), *timeout);
+        let job = pool.job();
+        let job = match timeout {
+            Some(time) => job.timeout(ms(time)),
+            None => job,
+        };
+        job.spawn_blocking(move || send.send(timeout).expect("the test listens"))
+    };
+    let jobs: Vec<_> = timeouts.iter().map(spawn).collect();
+    drop(busy);
+    jobs.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    ran.try_iter().collect()
+}
+
+#[test]
+fn the_earliest_deadline_comes_first() {
+    let (_clock, pool) = by_hand(Order::EarliestDeadline);
+    let asked = [50, 10, 40, 20, 30, 10, 50].map(Some);
+    assert_eq!(order_of(&pool, &asked), [10, 10, 20, 30, 40, 50, 50].map(Some));
+    let fifo = by_hand(Order::Fifo).1;
+    assert_eq!(order_of(&fifo, &asked), asked);
+}
+
+#[test]
+fn a_time_to_start_by_counts_as_one() {
+    let (_clock, pool) = by_hand(Order::EarliestDeadline);
+    let busy = Busy::all(&pool, 1);
+    let (send, ran) = mpsc::channel();
+    let spawn = |(n, job): (u32, punctual::Job)| {
+        let send = send.clone();
+        job.spawn_blocking(move || send.send(n).expect("the test listens"))
+    };
+    let settings =
+        [pool.job().timeout(ms(20)), pool.job().queue_timeout(ms(10)), pool.job().timeout(ms(5))];
+    let jobs: Vec<_> = (0..).zip(settings).map(spawn).collect();
+    drop(busy);
+    jobs.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    assert!(ran.try_iter().eq([2, 1, 0]));
+}
+
+#[test]
+fn those_without_a_deadline_are_not_starved() {
+    let (_clock, pool) = by_hand(Order::EarliestDeadline);
+    let asked: Vec<_> = (0..40).map(|n| (n % 2 == 0).then_some(1000)).collect();
+    let order = order_of(&pool, &asked);
+    for (n, pair) in order.chunks(2).enumerate() {
+        assert_ne!(pair[0], pair[1], "pair {n}");
+    }
+    let many = [vec![Some(1000); 200], vec![None; 1]].concat();
+    let place = order_of(&pool, &many).iter().position(Option::is_none);
+    assert!(place.is_some_and(|place| place < 3), "{place:?}");
+}
+
+#[test]
+fn priorities_come_before_deadlines() {
+    let (_clock, pool) = by_hand(Order::EarliestDeadline);
+    let busy = Busy::all(&pool, 1);
+    let (send, ran) = mpsc::channel();
+    let spawn = |(class, time)| {
+        let send = send.clone();
+        let job = pool.job().priority(class).timeout(time);
+        job.spawn_blocking(move || send.send(class).expect("the test listens"))
+    };
+    let classes = [(Priority::Low, ms(1)), (Priority::Normal, ms(2)), (Priority::High, HOUR)];
+    let jobs: Vec<_> = classes.into_iter().map(spawn).collect();
+    drop(busy);
+    jobs.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    assert!(ran.try_iter().eq([Priority::High, Priority::Normal, Priority::Low]));
+}
+
+#[test]
+fn what_surely_would_be_too_late_is_refused_at_submission() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let ask = |time| pool.job().name("report").timeout(time).spawn_blocking(|| ());
+    teach(&clock, &pool, "report", 7, ms(50));
+    assert!(outcome(ask(ms(10))).is_ok(), "seven are not enough to know");
+    teach(&clock, &pool, "report", 60, ms(50));
+    assert!(is_refused(ask(ms(10)), Rejection::TooLate));
+    assert!(outcome(ask(ms(60))).is_ok());
+    teach(&clock, &pool, "report", 60, ms(50));
+    let grace = pool.job().name("report").timeout(ms(10)).grace(ms(100)).spawn_blocking(|| ());
+    assert!(outcome(grace).is_ok(), "its handle waits as long");
+    assert!(outcome(pool.job().name("other").timeout(ms(10)).spawn_blocking(|| ())).is_ok());
+    assert!(outcome(pool.job().name("report").spawn_blocking(|| ())).is_ok(), "no deadline");
+    let metrics = pool.metrics();
+    assert_eq!((metrics.rejected, metrics.unresolved()), (1, 0));
+}
+
+#[test]
+fn what_was_long_ago_does_not_count() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    teach(&clock, &pool, "report", 20, ms(50));
+    let ask = || pool.job().name("report").timeout(ms(10)).spawn_blocking(|| ());
+    assert!(is_refused(ask(), Rejection::TooLate));
+    clock.advance(ms(1100));
+    assert!(outcome(ask()).is_ok());
+}
+
+#[test]
+fn what_has_become_too_late_in_the_queue_is_never_run() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    teach(&clock, &pool, "report", 20, ms(50));
+    let busy = Busy::all(&pool, 1);
+    let never = || -> u32 { unreachable!("it would be too late") };
+    let late = pool.job().name("report").timeout(ms(60)).spawn_blocking(never);
+    let in_time = pool.job().name("report").timeout(ms(200)).spawn_blocking(|| 1);
+    clock.advance(ms(20));
+    drop(busy);
+    assert!(is_refused(late, Rejection::TooLate));
+    assert_eq!(outcome(in_time).ok(), Some(1));
+    let metrics = pool.metrics();
+    assert_eq!((metrics.accepted, metrics.resolved()), (22, 22));
+}
+
+#[test]
+fn a_first_in_first_out_pool_refuses_nothing_as_too_late() {
+    let (clock, pool) = by_hand(Order::Fifo);
+    teach(&clock, &pool, "report", 20, ms(50));
+    assert!(outcome(pool.job().name("report").timeout(ms(10)).spawn_blocking(|| ())).is_ok());
+}
+
+#[test]
+fn a_lanes_jobs_are_of_one_kind() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let lane = pool.lane("reports").limit(1);
+    for _ in 0..20 {
+        let own = clock.clone();
+        outcome(lane.spawn_blocking(move || own.advance(ms(50)))).expect("it returns");
+    }
+    let refused = lane.job().timeout(ms(10)).spawn_blocking(|| ());
+    assert!(is_refused(refused, Rejection::TooLate));
+}
+
+#[test]
+fn a_job_that_uses_all_its_time_teaches_nothing() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    for _ in 0..20 {
+        let own = clock.clone();
+        let job = pool.job().name("as long as it may").timeout(ms(50)).grace(HOUR);
+        let job = job.spawn(move |cx| -> punctual::Checked<_> {
+            own.advance(ms(50));
+            Ok(cx.is_stopped())
+        });
+        assert_eq!(outcome(job).ok(), Some(true));
+    }
+}
+
+#[test]
+fn the_oldest_makes_room() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(3).when_full(WhenFull::DropOldest);
+    let pool = pool.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let classes = [Priority::Normal, Priority::Low, Priority::High];
+    let jobs: Vec<_> = (0..300)
+        .map(|n| pool.job().priority(classes[n % 3]).timeout(HOUR).spawn_blocking(move || n))
+        .collect();
+    assert_eq!(pool.metrics().queued, 3);
+    drop(busy);
+    let ends: Vec<_> = jobs.into_iter().map(outcome).collect();
+    let (dropped, kept) = ends.split_at(297);
+    let full =
+        |end: &Result<_, JobError>| matches!(end, Err(JobError::Rejected(Rejection::QueueFull)));
+    assert!(dropped.iter().all(full));
+    assert!(kept.iter().map(|end| end.as_ref().ok().copied()).eq((297..300).map(Some)));
+}
+
+#[test]
+fn where_all_places_are_reserved_nothing_is_dropped() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).when_full(WhenFull::DropOldest);
+    let pool = pool.build().expect("a thread");
+    let permit = pool.try_reserve().expect("it is free");
+    assert!(is_refused(pool.spawn_blocking(|| ()), Rejection::QueueFull));
+    assert!(outcome(permit.spawn_blocking(|| ())).is_ok());
+}
+
+#[test]
+fn the_caller_runs_what_finds_no_place() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).when_full(WhenFull::CallerRuns);
+    let pool = pool.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let queued = pool.spawn_blocking(|| thread::current().id());
+    let here = pool.spawn_blocking(|| thread::current().id());
+    assert!(here.is_finished());
+    assert_eq!(outcome(here).ok(), Some(thread::current().id()));
+    let (own, (report, reports)) = (pool.clone(), news());
+    let cut = pool.spawn_blocking(move || {
+        let nested = own.spawn_blocking(|| thread::current().id()).wait();
+        assert_eq!(nested.ok(), Some(thread::current().id()));
+        let end = own.drain().within(ms(1)).wait(); // of its own pool: it is named
+        report.send(end).expect("the test listens");
+    });
+    let report = reports.next();
+    assert_eq!((report.still_running.len(), report.never_started.len()), (2, 1), "{report}");
+    assert_eq!(report.finished, 2);
+    assert!(error(cut).is_cancelled());
+    drop((busy, queued));
+}
+
+#[test]
+fn a_lane_at_its_limit_is_not_exceeded_by_its_callers() {
+    let pool = Pool::builder().threads(0..=4).build().expect("no thread is needed yet");
+    let lane = pool.lane("one").limit(1).queue_limit(1).when_full(WhenFull::CallerRuns);
+    let (now, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
+    let body = || {
+        let (now, gate) = (Arc::clone(&now), gate.clone());
+        move || {
+            assert_eq!(now.fetch_add(1, Ordering::SeqCst), 0);
+            gate.pass();
+            now.fetch_sub(1, Ordering::SeqCst);
+        }
+    };
+    let first = lane.spawn_blocking(body());
+    until("it runs", || lane.load().running == 1);
+    let second = lane.spawn_blocking(body());
+    thread::scope(|s| {
+        let (own, third) = (lane.clone(), body());
+        let caller = s.spawn(move || own.spawn_blocking(third));
+        until("its caller waits", || lane.load().queued == 2);
+        gate.open();
+        let third = caller.join().expect("no panic");
+        assert!(third.is_finished());
+        assert!([first, second, third].into_iter().all(|job| outcome(job).is_ok()));
+    });
+}
+
+#[test]
+fn a_refusal_hands_the_body_back() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
+    let permit = pool.try_reserve().expect("it is free");
+    let body = vec![1, 2, 3];
+    let refused = pool.job().try_spawn(move |_| Ok::<_, std::io::Error>(body)).unwrap_err();
+    assert_eq!((refused.why(), pool.metrics().rejected), (Rejection::QueueFull, 1));
+    assert!(refused.to_string().contains("full") && format!("{refused:?}").contains("QueueFull"));
+    let job = permit.spawn(refused.into_body());
+    assert_eq!(job.wait().expect("it returns"), [1, 2, 3]);
+    pool.shutdown().wait();
+    let refused = pool.job().try_spawn(|_| Ok::<_, std::io::Error>(())).unwrap_err();
+    assert_eq!(refused.why(), Rejection::ShutDown);
+}
+
+#[test]
+fn a_reservation_waits_no_longer_than_it_may() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
+    let permit = pool.try_reserve().expect("it is free");
+    let in_vain = pool.reserve().within(ms(5)).wait();
+    assert!(matches!(in_vain, Err(Rejection::QueueFull)));
+    assert_eq!(pool.metrics().timers, 0);
+    thread::scope(|s| {
+        let waiter = s.spawn(|| pool.reserve().within(PATIENCE).wait());
+        drop(permit);
+        assert!(waiter.join().expect("no panic").is_ok());
+    });
+    let lane = pool.lane("other").queue_limit(1);
+    let permit = lane.blocking_reserve().expect("it has its own");
+    assert!(lane.reserve().within(Duration::ZERO).wait().is_err());
+    let waiting = thread::scope(|s| {
+        let waiter = s.spawn(|| lane.reserve().wait().map(drop));
+        drop(pool.shutdown());
+        waiter.join().expect("no panic")
+    });
+    assert_eq!(waiting, Err(Rejection::ShutDown));
+    drop(permit);
+}
+
+/// Whichever way and moment a reservation is dropped at, no place is lost.
+#[test]
+fn a_reservation_that_is_dropped_leaves_no_place_behind() {
+    let pool = pool_of_places(3);
+    let lane = pool.lane("lane").queue_limit(2);
+    let places = |count: usize| {
+        let all: Vec<_> = std::iter::from_fn(|| lane.try_reserve().ok()).collect();
+        assert_eq!(all.len(), count);
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    for n in 0..20_000_u32 {
+        let held: Vec<_> = (0..n % 3).map(|_| lane.try_reserve()).collect();
+        let mut first = pin!(lane.reserve());
+        let mut second = pin!(lane.reserve().within(HOUR));
+        if n & 4 != 0 {
+            let _ = first.as_mut().poll(&mut cx);
+        }
+        if n & 8 != 0 {
+            let _ = second.as_mut().poll(&mut cx);
+        }
+        if n & 16 != 0 {
+            drop(held);
+        }
+        if n & 32 != 0 {
+            let _ = second.as_mut().poll(&mut cx);
+        }
+    }
+    places(2);
+    assert_eq!((pool.metrics().timers, pool.try_reserve().is_ok()), (0, true));
+}
+
+fn pool_of_places(places: usize) -> Pool {
+    Pool::builder().threads(1..=1).queue_limit(places).build().expect("a thread")
+}
+
+#[test]
+fn jobs_of_a_key_whose_body_is_stuck_are_refused_until_it_returns() {
+    let pool = pool_of(2);
+    let gate = Gate::default();
+    let deaf = gate.clone();
+    let (started, is_started) = news();
+    let stuck = pool.job().key("mount:/nfs").timeout(ms(20)).spawn_blocking(move || {
+        started.send(()).expect("the test listens");
+        deaf.pass();
+    });
+    is_started.next();
+    let busy = Busy::all(&pool, 1);
+    let never = || unreachable!("its key is stuck");
+    let queued = pool.job().key("mount:/nfs").spawn_blocking(never);
+    assert!(error(stuck).is_timed_out());
+    assert!(is_refused(pool.job().key("mount:/nfs").spawn_blocking(never), Rejection::Overdue));
+    drop(busy);
+    assert!(is_refused(queued, Rejection::Overdue));
+    assert!(outcome(pool.job().key("mount:/home").spawn_blocking(|| ())).is_ok());
+    gate.open();
+    until("it returns", || pool.overdue().is_empty());
+    assert!(outcome(pool.job().key("mount:/nfs").spawn_blocking(|| ())).is_ok());
+}
+
+#[test]
+fn the_load_says_how_long_a_job_would_wait() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    for _ in 0..100 {
+        let own = clock.clone();
+        outcome(pool.spawn_blocking(move || own.advance(ms(10)))).expect("it returns");
+    }
+    until("the last is over", || pool.load().running == 0);
+    assert_eq!((pool.load().limit, pool.load().predicted_wait), (1, Duration::ZERO));
+    let busy = Busy::all(&pool, 1);
+    let jobs: Vec<_> = (0..9).map(|_| pool.spawn_blocking(|| ())).collect();
+    let load = pool.load();
+    assert_eq!((load.queued, load.running), (9, 1));
+    let wait = load.predicted_wait;
+    assert!(wait > ms(90) && wait < ms(110), "{wait:?}");
+    drop((busy, jobs));
+}
