@@ -141,3 +141,6 @@ impl Bulkhead {
         }
     }
 }
+
+#[cfg(all(test, punctual_loom))]
+mod models;

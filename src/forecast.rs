@@ -119,6 +119,7 @@ impl Forecasts {
         let next_low = if took < low { took } else { low + (took - low) / 16 };
         let next_high =
             if took > high { high + (took - high) / 2 } else { high - (high - took) / 32 };
+        // ORDERING: Relaxed, as above.
         seen.low.store(next_low, Ordering::Relaxed);
         seen.high.store(next_high, Ordering::Relaxed);
         if seen.count.load(Ordering::Relaxed) < ENOUGH {

@@ -69,9 +69,12 @@
 //!     every accepted job; the report of a shutdown names exactly the jobs that never started and
 //!     those still running.
 //! 11. **Bounds hold.** As many jobs wait as the limit allows, and no more, under any number of
-//!     submitters; there are no more threads than allowed.
-//! 12. **Progress.** (To come: waiting, inside a job, for a job of the same pool. Until then, a body
-//!     that waits for a job of its own pool holds its thread; give the pool room for both.)
+//!     submitters; there are no more threads than allowed, [spare ones](Builder::spare_threads)
+//!     included. A [`Lane`] never exceeds its limit, and a job's permit is held until its body has
+//!     really returned, overdue or not.
+//! 12. **Progress.** Waiting, inside a job, for another job of the same pool can not deadlock the pool:
+//!     [`wait`](JobHandle::wait) on a queued job runs it right there, and on a running one lets a spare
+//!     thread take the waiter's place. Nothing else is ever run on a waiting thread.
 //! 13. **Context stays home.** [`current`] is the job's own inside its body and what the body calls,
 //!     and `None` elsewhere.
 //! 14. **User code runs under no lock of ours**: bodies, destructors, wakers, hooks. A panic in any
@@ -117,9 +120,10 @@
 //! | 9 | `share` | a pool, or a lane of it, as its jobs know it |
 //! | 10 | `pool` | the one door |
 //! | 11 | `builder` `shutdown` `lane` | settings of a pool · its end · bulkheads |
-//! | 12 | `submit` `permit` `load` | settings of one job · reserved places · how much there is to do |
-//! | 13 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
-//! | 14 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
+//! | 12 | `permit` `load` | reserved places · how much there is to do |
+//! | 13 | `submit` | settings of one job |
+//! | 14 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
+//! | 15 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
 mod aside;
 mod builder;

@@ -17,6 +17,8 @@
 //! | 20 no thread is to be had | `a_thread_that_fails_to_start_against_a_submission` |
 //! | 20 no second thread is to be had | `a_thread_that_fails_to_start_beside_one_that_works` |
 //! | a start hook, submit | `workers_with_a_start_hook` |
+//! | room for one worker more, submit | `room_for_one_more_against_a_submission` |
+//! | one worker too many, submit | `one_worker_too_many_against_a_submission` |
 
 use super::*;
 use crate::sync::models::check;
@@ -43,6 +45,8 @@ struct Pool {
     given: usize,
     /// How many jobs are done before the start hook of the second worker ends; none without hooks.
     hooked: u32,
+    /// Whether there may be fewer workers than there were.
+    shrinks: bool,
 }
 
 impl Pool {
@@ -63,6 +67,7 @@ impl Pool {
             impatient: false,
             given: usize::MAX,
             hooked: 0,
+            shrinks: false,
         }
     }
 
@@ -153,6 +158,22 @@ impl Pool {
         searching
     }
 
+    /// Whether it did a job.
+    fn take_one(self: &Arc<Self>, searching: &mut bool) -> bool {
+        let found = self.pop();
+        if found {
+            let wake = self.idle.took(*searching);
+            drop(self.queue.lock());
+            self.moved.notify_all();
+            if wake {
+                self.wake();
+            }
+            *searching = false;
+            self.run();
+        }
+        found
+    }
+
     /// A job: it blocks its worker until as many have come to run as are to meet.
     fn run(&self) {
         let mut done = self.done.lock();
@@ -172,6 +193,12 @@ impl Pool {
             self.await_done(self.hooked);
         }
         loop {
+            if self.shrinks {
+                // As the pool's own: it looks after each job.
+                if self.take_one(&mut searching) && self.idle.leaves() {
+                    return;
+                }
+            }
             searching = self.take_all(searching) || self.idle.search();
             searching = self.take_all(searching);
             match self.idle.rest(&me, searching) {
@@ -339,5 +366,42 @@ fn a_thread_that_fails_to_start_beside_one_that_works() {
         pool.submit();
         other.join().expect("no panic");
         pool.finish(3);
+    });
+}
+
+/// Rule 6: a body is stuck, and a job is submitted, at the cap; either of the two sees the other.
+#[test]
+fn room_for_one_more_against_a_submission() {
+    check(|| {
+        let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(0, 1) });
+        pool.submit();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                if pool.idle.grow() == Some(true) {
+                    pool.wake();
+                }
+            })
+        };
+        pool.submit();
+        other.join().expect("no panic");
+        pool.finish(2); // not before both run at once
+    });
+}
+
+/// Rule 6: the room is taken back while one more is submitted; it is done by who stays.
+#[test]
+fn one_worker_too_many_against_a_submission() {
+    check(|| {
+        let pool = Arc::new(Pool { shrinks: true, ..Pool::of(0, 1) });
+        assert_eq!(pool.idle.grow(), Some(false));
+        pool.submit();
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.idle.shrink())
+        };
+        pool.submit();
+        other.join().expect("no panic");
+        pool.finish(2);
     });
 }

@@ -32,31 +32,8 @@ impl Crew {
             local: RefCell::new(Some(Rc::clone(&local))),
         };
         Here::set(Some(here));
-        let mut searching = true; // so it was counted when it was started
-        if self.threads.on_start.is_some() {
-            searching = false; // nobody may count on a searcher that is in user code
-            if self.idle.pause() {
-                self.wake();
-            }
-            self.call_hook(&self.threads.on_start);
-        }
-        loop {
-            match self.next(&local, searching) {
-                Some(task) => {
-                    if !self.run_at(&desk, &task) {
-                        self.forget_entry(); // whoever ended it counted its entry as dead
-                    }
-                    drop(task);
-                    searching = false;
-                    if self.idle.leaves() {
-                        break;
-                    }
-                }
-                None if self.linger(&mut searching) => {}
-                None if self.rest(&desk, searching) => searching = true,
-                None => break,
-            }
-        }
+        let mut searching = self.begin();
+        while self.step(&desk, &local, &mut searching) {}
         // Nothing may be put there any more, as by the hook: nobody would find it.
         drop(self.here(|here| here.local.take()));
         self.queue.take_over(&local);
@@ -64,6 +41,37 @@ impl Crew {
         self.call_hook(&self.threads.on_stop);
         Here::set(None);
         self.remove(&desk);
+    }
+
+    /// The start hook; `true` if the worker counts as searching, as it was when it was started.
+    fn begin(self: &Arc<Self>) -> bool {
+        if self.threads.on_start.is_none() {
+            return true;
+        }
+        if self.idle.pause() {
+            self.wake();
+        }
+        self.call_hook(&self.threads.on_start); // nobody may count on a searcher that is in user code
+        false
+    }
+
+    /// Runs a job, or rests; `false` to leave.
+    fn step(self: &Arc<Self>, desk: &Arc<Desk>, local: &Local, searching: &mut bool) -> bool {
+        match self.next(local, *searching) {
+            Some(task) => {
+                if !self.run_at(desk, &task) {
+                    self.forget_entry(); // whoever ended it counted its entry as dead
+                }
+                *searching = false;
+                !self.idle.leaves()
+            }
+            None if self.linger(searching) => true,
+            None => {
+                let stays = self.rest(desk, *searching);
+                *searching = stays;
+                stays
+            }
+        }
     }
 
     /// Finds a live job; `None` when nothing is queued.

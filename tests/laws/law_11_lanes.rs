@@ -186,6 +186,39 @@ fn a_job_that_waits_for_one_of_its_own_lane_lends_it_its_permit() {
 }
 
 #[test]
+fn a_permit_that_was_lent_is_given_back_once() {
+    let pool = wide();
+    let lane = pool.lane("one").limit(1);
+    let inner = lane.clone();
+    let waits = lane.spawn_blocking(move || {
+        inner.spawn_blocking(|| ()).wait().expect("it returns");
+        let next = inner.spawn_blocking(|| ());
+        let others = Busy::all(&Pool::new(), 1); // time for it to start, if it could
+        drop(others);
+        assert_eq!((inner.load().running, next.is_finished()), (1, false), "its permit is taken");
+        next.cancel();
+    });
+    outcome(waits).expect("it returns");
+}
+
+#[test]
+fn an_elastic_job_is_not_behind_those_whose_threads_are_taken() {
+    let pool = pool_of(1);
+    let busy = Busy::all(&pool, 1);
+    let gate = Gate::default();
+    let hold = |_| {
+        let gate = gate.clone();
+        pool.spawn_blocking(move || gate.pass())
+    };
+    let behind: Vec<_> = (0..10).map(hold).collect();
+    let lane = pool.lane("blocking").limit(1).elastic();
+    assert_eq!(outcome(lane.spawn_blocking(|| 1)).ok(), Some(1));
+    gate.open();
+    drop(busy);
+    assert!(behind.into_iter().all(|job| outcome(job).is_ok()));
+}
+
+#[test]
 fn a_spare_thread_takes_the_place_of_an_overdue_one() {
     let pool = Pool::builder().threads(1..=1).spare_threads(2).keep_alive(Duration::MAX);
     let pool = pool.build().expect("a thread");

@@ -19,6 +19,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::job::JobHandle;
 use crate::job::models::Host;
+use crate::queue::Order;
 use crate::spawner::Spawner;
 use crate::sync::models::{Bare, Count, check, check_all};
 use crate::worker::Threads;
@@ -32,6 +33,8 @@ fn crew(min: usize, keep_alive: Duration) -> Arc<Crew> {
         name: String::new(),
         min,
         max: 1,
+        spares: 0,
+        order: Order::Fifo,
         keep_alive,
         stack_size: None,
         on_start: None,
@@ -52,7 +55,9 @@ fn start(crew: &Arc<Crew>) -> model::JoinHandle<()> {
         loop {
             match crew.next(&local, searching) {
                 Some(task) => {
-                    crew.run(&desk, &task);
+                    if !crew.run_at(&desk, &task) {
+                        crew.forget_entry();
+                    }
                     searching = false;
                 }
                 None if crew.rest(&desk, searching) => searching = true,
@@ -152,7 +157,7 @@ fn a_job_on_a_desk_against_a_shutdown() {
         let desk = Desk::new(String::new());
         crew.desks.lock().list.push(Arc::clone(&desk));
         let (here, found) = (Arc::clone(&crew), Arc::clone(&task));
-        let worker = model::spawn(move || here.run(&desk, &found));
+        let worker = model::spawn(move || here.run_at(&desk, &found));
         crew.lifecycle.rise(Stage::Stopping);
         for (job, _) in crew.at_desks() {
             job.stop(Cause::Shutdown);
