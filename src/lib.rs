@@ -81,11 +81,12 @@
 //!     of them kills no worker and harms no other job.
 //! 15. **Inheritance.** A job spawned through a [context](JobContext::job) gets the earlier of its
 //!     parent's deadline and its own and is stopped with its parent; its own stop never stops the
-//!     parent.
+//!     parent. So is one that is spawned in a [scope](Pool::scope) in its parent's body.
 //! 16. **Time is safe.** `Duration::MAX`, zero, and deadlines in the past are all fine; the clock is
 //!     monotonic; nothing overflows.
 //! 17. **A lost handle loses no failure.** Dropping a handle detaches; a panic nobody can see any
-//!     more reaches the pool's [`on_unseen_panic`](Builder::on_unseen_panic).
+//!     more reaches the pool's [`on_unseen_panic`](Builder::on_unseen_panic). In a
+//!     [scope](Pool::scope), it goes on where that ends.
 //!
 //! # What is not promised
 //! A body that never looks can not be stopped from outside: no safe way exists to end a thread. Its
@@ -122,7 +123,7 @@
 //! | 11 | `builder` `shutdown` `lane` | settings of a pool · its end · bulkheads |
 //! | 12 | `permit` `load` | reserved places · how much there is to do |
 //! | 13 | `submit` | settings of one job |
-//! | 14 | `default_pool` `testing` | the global pool and the drop-in · virtual time |
+//! | 14 | `default_pool` `scope` `testing` | the global pool and the drop-in · jobs that borrow from the stack · virtual time |
 //! | 15 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
 mod aside;
@@ -149,6 +150,7 @@ mod priority;
 mod queue;
 #[cfg(all(test, punctual_shuttle))]
 mod scenarios;
+mod scope;
 mod share;
 mod shutdown;
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests let threads fail"))]
@@ -182,6 +184,7 @@ pub use permit::{Permit, Reserve};
 pub use pool::Pool;
 pub use priority::Priority;
 pub use queue::Order;
+pub use scope::{Scope, ScopePolicy, ScopedHandle, ScopedJob};
 pub use share::WhenFull;
 pub use shutdown::{Shutdown, ShutdownReport};
 pub use stop::{Cause, Phase};

@@ -45,6 +45,9 @@ pub enum Cause {
     Dropped,
     /// The job it was spawned from was stopped, by anything but a deadline.
     Parent,
+    /// The [scope](crate::Pool::scope) it was spawned in stopped its jobs: by its policy, because it
+    /// was told to, or because its function panicked.
+    Scope,
 }
 
 impl fmt::Display for Cause {
@@ -56,6 +59,7 @@ impl fmt::Display for Cause {
             Self::Shutdown => "the pool shut down",
             Self::Dropped => "its handle was dropped",
             Self::Parent => "its parent was stopped",
+            Self::Scope => "its scope was stopped",
         })
     }
 }
@@ -326,12 +330,12 @@ mod tests {
     #[test]
     fn every_cause_says_who_asked() {
         use Cause::*;
-        let causes = [Caller, Token, Deadline, Shutdown, Dropped, Parent];
+        let causes = [Caller, Token, Deadline, Shutdown, Dropped, Parent, Scope];
         let said = causes.map(|cause| cause.to_string());
         assert_eq!(said[2..4], ["its deadline passed", "the pool shut down"]);
         assert!(
             said.iter()
-                .zip(["handle", "token", "deadline", "pool", "handle", "parent"])
+                .zip(["handle", "token", "deadline", "pool", "handle", "parent", "scope"])
                 .all(|(said, who)| said.contains(who))
         );
     }

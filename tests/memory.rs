@@ -153,3 +153,42 @@ fn a_queued_job_costs_one_small_allocation() {
     let left = BYTES.load(Ordering::Relaxed) - before.0;
     assert!(left < SLACK, "{left} bytes are left");
 }
+
+#[test]
+fn a_million_finished_jobs_leave_nothing_in_a_scope() {
+    let _alone = alone();
+    let pool = Pool::builder().threads(2..=2).build().expect("threads");
+    let one = 1;
+    pool.scope(|s| {
+        stays_flat(|jobs| {
+            for n in 1..=jobs {
+                let job = s.spawn_blocking(|| [one; 16]);
+                if n % 100 == 0 {
+                    assert_eq!(job.wait().expect("nobody stops it"), [1; 16]);
+                } // nobody waits for the others
+            }
+        });
+    });
+    assert_eq!(pool.metrics().returned, MANY as u64);
+}
+
+#[test]
+fn a_scoped_job_costs_two_allocations() {
+    const QUEUED: usize = 100_000;
+    let _alone = alone();
+    let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+    let allocations = pool.scope(|s| {
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let busy = s.spawn_blocking(move || gate.recv().is_err());
+        let mut jobs = Vec::with_capacity(QUEUED);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for _ in 0..QUEUED {
+            jobs.push(s.spawn_blocking(|| ()));
+        }
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        drop((go, jobs));
+        assert!(busy.wait().expect("it returns"));
+        allocations as f64 / QUEUED as f64
+    });
+    assert!(allocations < 2.1, "{allocations} allocations");
+}

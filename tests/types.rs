@@ -20,6 +20,11 @@ assert_impl_all!(AbortHandle: Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSaf
 assert_impl_all!(Ended<'static>: Send, Sync, Unpin, Debug);
 assert_impl_all!(JobContext: Send, Sync, Unpin, Clone, Debug);
 assert_impl_all!(StopGuard: Send, Sync, Unpin, Debug);
+assert_impl_all!(Scope<'static, 'static>: Send, Sync, Unpin, Debug);
+assert_impl_all!(ScopedJob<'static, 'static>: Send, Sync, Unpin, Debug);
+assert_impl_all!(ScopedHandle<'static, u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
+assert_impl_all!(ScopedHandle<'static, Cell<u8>, Cell<u8>>: Send, Sync, Unpin, UnwindSafe);
+assert_impl_all!(ScopePolicy: Send, Sync, Copy, Debug, Default);
 assert_impl_all!(Shutdown: Send, Sync, Unpin, Debug);
 assert_impl_all!(ShutdownReport: Send, Sync, Unpin, Clone, Debug);
 assert_impl_all!(JobError: Error, Send, Sync, Unpin);
@@ -34,6 +39,7 @@ assert_impl_all!(DefaultPoolInUse: Error, Send, Sync);
 assert_impl_all!(Deadline: Send, Sync, Copy, Ord);
 assert_impl_all!(Metrics: Send, Sync, Clone, Debug);
 assert_not_impl_any!(JobHandle<u8>: Clone);
+assert_not_impl_any!(ScopedHandle<'static, u8>: Clone);
 assert_not_impl_any!(JobError<Rc<u8>>: Send);
 
 /// `JobError` is small: it travels in every `Result` of a job.

@@ -287,6 +287,17 @@ impl<E> JobError<E> {
         }
     }
 
+    /// The same, with the body's error turned into another.
+    pub(crate) fn map<F>(self, turn: impl FnOnce(E) -> F) -> JobError<F> {
+        match self {
+            Self::Failed(error) => JobError::Failed(turn(error)),
+            Self::Cancelled(stop) => JobError::Cancelled(stop.map(turn)),
+            Self::TimedOut(stop) => JobError::TimedOut(stop.map(turn)),
+            Self::Panicked(panic) => JobError::Panicked(panic),
+            Self::Rejected(why) => JobError::Rejected(why),
+        }
+    }
+
     /// The error of a job that was stopped.
     pub(crate) fn stopped(stop: Stop<E>) -> Self {
         match stop.cause() {

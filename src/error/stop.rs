@@ -197,6 +197,12 @@ impl<E> Stop<E> {
         self.0.error
     }
 
+    /// The same stop, with the body's error turned into another.
+    pub(crate) fn map<F>(self, turn: impl FnOnce(E) -> F) -> Stop<F> {
+        let Inner { identity, phase, cause, queued_for, ran_for, error } = *self.0;
+        Stop::new(identity, phase, cause, (queued_for, ran_for), error.map(turn))
+    }
+
     /// The same stop, and the body's error apart from it.
     pub(crate) fn split(self) -> (Stop, Option<E>) {
         let Inner { identity, phase, cause, queued_for, ran_for, error } = *self.0;

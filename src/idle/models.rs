@@ -145,16 +145,7 @@ impl Pool {
     }
 
     fn take_all(self: &Arc<Self>, mut searching: bool) -> bool {
-        while self.pop() {
-            let wake = self.idle.took(searching);
-            drop(self.queue.lock()); // who looks at `queued` now sees it, or waits and is notified
-            self.moved.notify_all();
-            if wake {
-                self.wake();
-            }
-            searching = false;
-            self.run();
-        }
+        while self.take_one(&mut searching) {}
         searching
     }
 
@@ -163,7 +154,7 @@ impl Pool {
         let found = self.pop();
         if found {
             let wake = self.idle.took(*searching);
-            drop(self.queue.lock());
+            drop(self.queue.lock()); // who looks at `queued` now sees it, or waits and is notified
             self.moved.notify_all();
             if wake {
                 self.wake();
@@ -193,11 +184,8 @@ impl Pool {
             self.await_done(self.hooked);
         }
         loop {
-            if self.shrinks {
-                // As the pool's own: it looks after each job.
-                if self.take_one(&mut searching) && self.idle.leaves() {
-                    return;
-                }
+            if self.shrinks && self.take_one(&mut searching) && self.idle.leaves() {
+                return; // the pool's own look after each job
             }
             searching = self.take_all(searching) || self.idle.search();
             searching = self.take_all(searching);

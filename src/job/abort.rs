@@ -114,6 +114,10 @@ impl AbortHandle {
         Self { task }
     }
 
+    pub(crate) fn task(&self) -> &Task {
+        &self.task
+    }
+
     /// Asks the job to stop, as [`JobHandle::cancel`] does.
     ///
     /// ```

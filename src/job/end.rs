@@ -4,6 +4,7 @@
 use crate::error::{Panic, Rejection};
 use crate::job::cell::{Cell, Head, Run, Task};
 use crate::job::state::{Early, Requested};
+use crate::job::waiting::Waiting;
 use crate::job::{Bell, Ended, Tally};
 use crate::park;
 use crate::stop::{Cause, Phase};
@@ -87,8 +88,9 @@ impl Cell {
         }
     }
 
-    /// Blocks this thread until the body has returned, or never will be called.
-    pub(crate) fn wait_for_end(&self) {
+    /// Blocks this thread until the body's real end, which may be right here (law 12).
+    pub(crate) fn wait_stopped(self: &Task) {
+        let _waiting = Waiting::begin(self, true);
         park::wait(&mut Ended::of(&self.head));
     }
 
@@ -223,7 +225,7 @@ impl<S: Run + ?Sized> Cell<S> {
 
 impl Head {
     /// Calls user code that has nobody to hear of its panic but the pool.
-    pub(super) fn catch(&self, user: impl FnOnce()) {
+    pub(crate) fn catch(&self, user: impl FnOnce()) {
         if let Err(payload) = unwind::catch(user) {
             self.unseen_panic(payload);
         }

@@ -251,9 +251,7 @@ impl<T, E> JobHandle<T, E> {
     /// assert!(job.is_finished());
     /// ```
     pub fn wait_stopped(&self) {
-        let task = self.task();
-        let _waiting = Waiting::begin(&task, true);
-        park::wait(&mut self.stopped());
+        self.task().wait_stopped();
     }
 
     /// Makes a future that stops the job, with [`Cause::Dropped`], when it is dropped before the

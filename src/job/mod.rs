@@ -84,6 +84,12 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// Whether the job, which is about to be started, is not worth that any more.
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection>;
 
+    /// The job was accepted, and is about to be queued. For what it is to be stopped at once, if it
+    /// is.
+    fn accepted(&self, _job: &Task) -> Option<Cause> {
+        None
+    }
+
     /// A worker has started the job: its place in the queue is free.
     fn started(&self, head: &Head);
 

@@ -46,8 +46,16 @@ const REFUSED: u32 = 7 << REFUSED_SHIFT;
 /// It was decided without waiting for the running body.
 const GIVEN_UP: u32 = 1 << 15;
 
-const CAUSES: [Cause; 6] =
-    [Cause::Caller, Cause::Token, Cause::Deadline, Cause::Shutdown, Cause::Dropped, Cause::Parent];
+/// As many as three bits can tell.
+const CAUSES: [Cause; 7] = [
+    Cause::Caller,
+    Cause::Token,
+    Cause::Deadline,
+    Cause::Shutdown,
+    Cause::Dropped,
+    Cause::Parent,
+    Cause::Scope,
+];
 
 const REJECTIONS: [Rejection; 5] = [
     Rejection::QueueFull,

@@ -16,6 +16,7 @@ mod anything;
 mod books;
 mod ends;
 mod handles;
+mod scopes;
 mod stops;
 mod support;
 mod threads;

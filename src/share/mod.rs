@@ -195,6 +195,9 @@ impl Share {
         if task.tie(parent).is_err() {
             task.refuse(Rejection::NoThread);
         }
+        if let Some(cause) = task.head.owner.accepted(task) {
+            task.stop(cause);
+        }
         if admission == Admission::ByCaller {
             return self.run_by_caller(task);
         }
@@ -245,7 +248,7 @@ impl Share {
             self.core.crew.run_by_caller(task);
         } else {
             self.go_on(task, task.head.passage().map_or(Next::Queue, Passage::first));
-            task.wait_for_end();
+            task.wait_stopped();
         }
     }
 

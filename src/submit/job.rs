@@ -1,7 +1,7 @@
 //! The settings of one job.
 
 use crate::deadline::Deadline;
-use crate::job::{JobContext, JobHandle, Passage, Settings, Task};
+use crate::job::{JobContext, JobHandle, Owner, Passage, Settings, Task};
 use crate::places::Place;
 use crate::priority::Priority;
 use crate::share::Share;
@@ -32,9 +32,11 @@ use tokio_util::sync::CancellationToken;
 /// ```
 #[must_use = "settings do nothing until a body is spawned with them"]
 pub struct Job {
-    pub(super) share: Arc<Share>,
+    pub(crate) share: Arc<Share>,
+    /// Who stands before the share for this job, if anybody does.
+    pub(super) owner: Option<Arc<dyn Owner>>,
     pub(super) place: Option<Place>,
-    pub(super) parent: Option<Task>,
+    pub(crate) parent: Option<Task>,
     pub(super) priority: Priority,
     name: Option<Cow<'static, str>>,
     timeout: Option<Duration>,
@@ -51,6 +53,7 @@ impl Job {
         Self {
             priority: share.terms.priority,
             share,
+            owner: None,
             place: None,
             parent: None,
             name: None,

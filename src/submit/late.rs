@@ -94,7 +94,7 @@ impl<T: Send + 'static> LateJob<T> {
         let Self { mut job, on_late } = self;
         let submitted = job.share.core.clock().now();
         let settings = job.settle(submitted);
-        let Job { share, place, parent, priority, .. } = job;
+        let Job { share, owner, place, parent, priority, .. } = job;
         let asked = settings.as_deref();
         let deadline = asked.and_then(|asked| asked.deadline);
         let grace = asked.and_then(|asked| asked.grace).unwrap_or(Duration::ZERO);
@@ -108,7 +108,8 @@ impl<T: Send + 'static> LateJob<T> {
                 location,
             },
         );
-        let offer = Offer { share, parent, priority, settings, submitted, location, admission };
+        let offer =
+            Offer { share, owner, parent, priority, settings, submitted, location, admission };
         (offer, on_late)
     }
 
@@ -138,6 +139,7 @@ impl<T: Send + 'static> LateJob<T> {
 /// A job that has been admitted, or not, and still has no body.
 struct Offer {
     share: Arc<Share>,
+    owner: Option<Arc<dyn Owner>>,
     parent: Option<Task>,
     priority: Priority,
     settings: Option<Box<Settings>>,
@@ -153,9 +155,10 @@ impl Offer {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let Self { share, parent, priority, settings, submitted, location, admission } = self;
+        let Self { share, owner, parent, priority, settings, submitted, location, admission } =
+            self;
         let has_place = admission == Ok(Admission::Queued { has_place: true });
-        let owner: Arc<dyn Owner> = Arc::clone(&share) as _;
+        let owner = owner.unwrap_or_else(|| Arc::clone(&share) as _);
         let head = Head::new(owner, settings, priority, submitted, has_place, location);
         let body = Body { call, on_late, ambient: Ambient::capture(submitted) };
         let (task, handle) = new_job(head, body);

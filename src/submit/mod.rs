@@ -8,7 +8,7 @@ pub use job::Job;
 pub use late::LateJob;
 pub use refused::TrySpawnError;
 
-use crate::job::{JobContext, JobHandle};
+use crate::job::{JobContext, JobHandle, Owner, Task};
 use crate::lane::Lane;
 use crate::permit::Permit;
 use crate::pool::Pool;
@@ -119,6 +119,16 @@ impl Lane {
     /// ```
     pub fn job(&self) -> Job {
         Job::new(Arc::clone(self.share()))
+    }
+}
+
+impl Job {
+    /// For an owner that stands before the pool's core, and as a child of `parent` unless it is
+    /// somebody's child already.
+    pub(crate) fn owned_by(mut self, owner: Arc<dyn Owner>, parent: Option<&Task>) -> Self {
+        self.owner = Some(owner);
+        self.parent = self.parent.or_else(|| parent.cloned());
+        self
     }
 }
 
