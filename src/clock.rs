@@ -81,17 +81,20 @@ impl Manual {
     }
 
     /// Moves the clock on, to each moment at which something is due, and does that here, one after
-    /// the other; a move too far to count ends at the last such moment.
+    /// the other; a move too far to count ends at the last such moment. Who sets something and then
+    /// looks at the clock misses nothing: either the move does it, or the clock shows its moment.
     pub(crate) fn advance(&self, time: Duration) {
         let _moving = self.moving.lock();
         let until = Deadline::at(self.now()).plus(time);
-        while let Some((at, keeper)) = self.first().filter(|(at, _)| Deadline::at(*at) <= until) {
-            let now = self.now().max(at);
-            *self.now.lock() = now;
-            keeper.ring_first(now);
-        }
-        if let Some(until) = until.instant() {
-            *self.now.lock() = until;
+        loop {
+            while let Some((at, keeper)) = self.first().filter(|(at, _)| Deadline::at(*at) <= until)
+            {
+                let now = self.now().max(at);
+                *self.now.lock() = now;
+                keeper.ring_first(now);
+            }
+            let Some(until) = until.instant().filter(|until| self.now() < *until) else { return };
+            *self.now.lock() = until; // and once more, for what was set before it showed this
         }
     }
 
@@ -140,6 +143,33 @@ mod tests {
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), at(9), "the last moment that there was");
         assert_eq!(*diaries[0].1.lock(), [at(1), at(4)]);
+    }
+
+    /// Is given something to do after it was first asked for that.
+    struct Late(Mutex<(u32, Instant)>, Mutex<Vec<Instant>>);
+
+    impl Keeper for Late {
+        fn next(&self) -> Option<Instant> {
+            let mut asked = self.0.lock();
+            asked.0 += 1;
+            (asked.0 > 1 && self.1.lock().is_empty()).then_some(asked.1)
+        }
+
+        fn ring_first(&self, now: Instant) {
+            self.1.lock().push(now);
+        }
+    }
+
+    #[test]
+    fn what_is_set_while_the_clock_is_moved_past_it_is_done() {
+        let clock = Manual::new();
+        let start = clock.now();
+        let late = Arc::new(Late(Mutex::new((0, start + SECOND)), Mutex::default()));
+        let weak: Weak<Late> = Arc::downgrade(&late);
+        clock.enlist(weak);
+        clock.advance(SECOND * 2);
+        assert_eq!(*late.1.lock(), [start + SECOND * 2], "at the moment it was found");
+        assert_eq!(clock.now(), start + SECOND * 2);
     }
 
     #[test]

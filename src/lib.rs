@@ -40,6 +40,22 @@
 //! feature `tokio` (on by default) a job runs inside the runtime context of its spawner. The handles
 //! are plain futures for any executor, and [`JobHandle::wait`] needs none.
 //!
+//! # Several jobs
+//! A [`JobSet`] gives the outcomes of its jobs as they are ready, and stops them when it is dropped.
+//! [`Pool::map`] runs a job for each input, so many at a time, and gives the outcomes in order or as
+//! they are ready: to an async task, or to a `for` loop. [`Pool::hedge`] tries again what takes too
+//! long. Settings are those of [one job](Job), in the same words.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let pool = punctual::Pool::new();
+//! let each = pool.job().name("read").timeout(Duration::from_secs(5));
+//! for bytes in each.map(["Cargo.toml", "README.md"], |_, path| std::fs::read(path)).in_flight(8) {
+//!     assert!(!bytes.unwrap().is_empty());
+//! }
+//! ```
+//!
 //! # The laws
 //! Each is a module of tests in `tests/laws/`.
 //!
@@ -123,8 +139,10 @@
 //! | 11 | `builder` `shutdown` `lane` | settings of a pool · its end · bulkheads |
 //! | 12 | `permit` `load` | reserved places · how much there is to do |
 //! | 13 | `submit` | settings of one job |
-//! | 14 | `default_pool` `scope` `testing` | the global pool and the drop-in · jobs that borrow from the stack · virtual time |
-//! | 15 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
+//! | 14 | `default_pool` `scope` `hedge` `testing` | the global pool and the drop-in · jobs that borrow from the stack · a second try of slow work · virtual time |
+//! | 15 | `set` | several jobs together |
+//! | 16 | `map` | one job for each of many inputs |
+//! | 17 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
 mod aside;
 mod builder;
@@ -135,12 +153,14 @@ mod deadline;
 mod default_pool;
 mod error;
 mod forecast;
+mod hedge;
 mod idle;
 mod info;
 mod job;
 mod lane;
 mod lifecycle;
 mod load;
+mod map;
 mod metrics;
 mod park;
 mod permit;
@@ -151,6 +171,7 @@ mod queue;
 #[cfg(all(test, punctual_shuttle))]
 mod scenarios;
 mod scope;
+mod set;
 mod share;
 mod shutdown;
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "only tests let threads fail"))]
@@ -172,6 +193,7 @@ pub use default_pool::{
     spawn_blocking,
 };
 pub use error::{BuildError, Checked, JobError, JoinError, Panic, Rejection, Stop, Stopped};
+pub use hedge::Hedge;
 pub use info::{JobId, JobInfo};
 pub use job::{
     AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, StopGuard, checkpoint,
@@ -179,12 +201,14 @@ pub use job::{
 };
 pub use lane::Lane;
 pub use load::Load;
+pub use map::{Map, MapIter};
 pub use metrics::Metrics;
 pub use permit::{Permit, Reserve};
 pub use pool::Pool;
 pub use priority::Priority;
 pub use queue::Order;
 pub use scope::{Scope, ScopePolicy, ScopedHandle, ScopedJob};
+pub use set::JobSet;
 pub use share::WhenFull;
 pub use shutdown::{Shutdown, ShutdownReport};
 pub use stop::{Cause, Phase};

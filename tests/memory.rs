@@ -2,7 +2,7 @@
 //!
 //! One test at a time uses the counting allocator; hence a file and a lock of their own.
 
-use punctual::{Phase, Pool};
+use punctual::{JobSet, Phase, Pool};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -106,6 +106,28 @@ fn a_million_cancelled_jobs_leave_nothing_in_the_queue() {
     });
     drop(go);
     assert!(busy.wait().expect("it returns"));
+}
+
+#[test]
+fn a_million_jobs_that_left_a_set_untaken_leave_nothing_in_it() {
+    let _alone = alone();
+    let pool = Pool::builder().threads(2..=2).build().expect("threads");
+    let mut set = JobSet::on(&pool);
+    let mut round = 0;
+    stays_flat(|jobs| {
+        for _ in 0..jobs {
+            set.spawn_blocking(|| ());
+        }
+        round += 1;
+        match round % 2 {
+            0 => set.detach_all(),
+            _ => set.wait_shutdown(), // nobody ever takes an outcome
+        }
+        assert!(set.is_empty());
+        while pool.metrics().unresolved() > 0 {
+            std::thread::yield_now();
+        }
+    });
 }
 
 #[test]

@@ -25,6 +25,8 @@ assert_impl_all!(ScopedJob<'static, 'static>: Send, Sync, Unpin, Debug);
 assert_impl_all!(ScopedHandle<'static, u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_impl_all!(ScopedHandle<'static, Cell<u8>, Cell<u8>>: Send, Sync, Unpin, UnwindSafe);
 assert_impl_all!(ScopePolicy: Send, Sync, Copy, Debug, Default);
+assert_impl_all!(JobSet<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Debug, Default);
+assert_impl_all!(JobSet<u8>: futures_util::Stream<Item = Result<u8, JobError>>);
 assert_impl_all!(Shutdown: Send, Sync, Unpin, Debug);
 assert_impl_all!(ShutdownReport: Send, Sync, Unpin, Clone, Debug);
 assert_impl_all!(JobError: Error, Send, Sync, Unpin);

@@ -19,6 +19,10 @@ mod none {
             Self
         }
 
+        pub(crate) fn context() -> Self {
+            Self
+        }
+
         pub(crate) fn enter(&self) -> Nowhere {
             Nowhere
         }
@@ -53,6 +57,11 @@ mod tokio_context {
             let paused = runtime.as_ref().filter(|runtime| has_paused_clock(runtime, submitted));
             let clock = paused.map(HeldClock::new);
             Self { runtime, _clock: clock }
+        }
+
+        /// The runtime alone, to spawn a job in later: nothing is outstanding yet.
+        pub(crate) fn context() -> Self {
+            Self { runtime: Handle::try_current().ok(), _clock: None }
         }
 
         pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {

@@ -229,12 +229,15 @@ impl JobContext {
         let bed = Arc::new(Bed::default());
         let called = Arc::clone(&bed);
         let _guard = self.on_stop(move |_| called.wake());
-        if clock.is_manual() && !clock.is_past(until) {
+        if clock.is_manual() {
             let called = Arc::clone(&bed);
             let _alarm = self.task.call_at(until, move || called.wake());
-            bed.lie(Deadline::NEVER);
+            // Looked at after the alarm is set: the clock is not moved past it unseen.
+            if !clock.is_past(until) {
+                bed.lie(Deadline::NEVER);
+            }
         } else {
-            bed.lie(until); // one that is past by a manual clock is past by the system's, too
+            bed.lie(until);
         }
         self.check()
     }

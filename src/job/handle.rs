@@ -269,6 +269,23 @@ impl<T, E> JobHandle<T, E> {
         CancelOnDrop::new(self)
     }
 
+    /// Takes the outcome, which is ready.
+    ///
+    /// # Panics
+    /// If it was taken before.
+    pub(crate) fn take(&self) -> Result<T, JobError<E>> {
+        let head = self.cell.head();
+        let outcome = if head.state.take() { self.cell.fetch() } else { None };
+        match outcome {
+            Some(outcome) => outcome,
+            None => panic!("the handle of {} was used after it gave the outcome", head.identity()),
+        }
+    }
+
+    pub(super) fn head(&self) -> &Head {
+        self.cell.head()
+    }
+
     pub(super) fn task(&self) -> Task {
         Arc::clone(&self.cell).into_task()
     }
@@ -286,11 +303,7 @@ impl<T, E> Future for JobHandle<T, E> {
             }
             head.forget_waker();
         }
-        let outcome = if head.state.take() { self.cell.fetch() } else { None };
-        match outcome {
-            Some(outcome) => Poll::Ready(outcome),
-            None => panic!("the handle of {} was used after it gave the outcome", head.identity()),
-        }
+        Poll::Ready(self.take())
     }
 }
 

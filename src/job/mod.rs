@@ -31,6 +31,7 @@ mod listen;
 mod passage;
 mod run;
 mod settings;
+mod several;
 mod state;
 mod time;
 mod waiting;

@@ -17,6 +17,7 @@ mod books;
 mod ends;
 mod handles;
 mod scopes;
+mod several;
 mod stops;
 mod support;
 mod threads;

@@ -85,8 +85,12 @@ impl Core {
 
     /// The places of a bounded queue.
     pub(crate) fn new_places(&self, limit: usize) -> Arc<Places> {
-        let unseen = Arc::clone(&self.on_unseen_panic);
-        Places::new(limit, Arc::new(move |payload| tell_unseen(&unseen, Panic::new(payload, None))))
+        Places::new(limit, payload_hook(&self.on_unseen_panic))
+    }
+
+    /// Tells of a panic that nobody sees.
+    pub(crate) fn unseen_panic(&self, panic: Panic) {
+        tell(&self.on_unseen_panic, panic);
     }
 
     /// Refuses all who wait for a place.
@@ -111,13 +115,12 @@ impl Core {
     }
 }
 
-/// Tells of a panic that nobody sees.
-pub(crate) fn tell_unseen(hook: &UnseenPanicHook, panic: Panic) {
+fn tell(hook: &UnseenPanicHook, panic: Panic) {
     unwind::drop_quietly(unwind::catch(|| hook(panic)));
 }
 
 /// For what knows no job.
 pub(crate) fn payload_hook(hook: &UnseenPanicHook) -> Arc<dyn Fn(Payload) + Send + Sync> {
     let hook = Arc::clone(hook);
-    Arc::new(move |payload| tell_unseen(&hook, Panic::new(payload, None)))
+    Arc::new(move |payload| tell(&hook, Panic::new(payload, None)))
 }

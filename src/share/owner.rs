@@ -3,7 +3,6 @@
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
 use crate::job::{Bell, Early, Head, Held, Next, Overdue, Owner, Tally, Task};
-use crate::share::core::tell_unseen;
 use crate::share::{Share, add, subtract};
 use crate::stop::Cause;
 use crate::sync::Ordering;
@@ -133,7 +132,7 @@ impl Owner for Share {
     }
 
     fn unseen_panic(&self, panic: Panic) {
-        tell_unseen(&self.core.on_unseen_panic, panic);
+        self.core.unseen_panic(panic);
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

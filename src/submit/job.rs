@@ -1,5 +1,7 @@
 //! The settings of one job.
 
+mod spawn;
+
 use crate::deadline::Deadline;
 use crate::job::{JobContext, JobHandle, Owner, Passage, Settings, Task};
 use crate::places::Place;
@@ -68,7 +70,7 @@ impl Job {
     }
 
     /// The place in the queue that was reserved for it, if one was.
-    pub(super) fn in_place(mut self, place: Option<Place>) -> Self {
+    pub(crate) fn in_place(mut self, place: Option<Place>) -> Self {
         self.place = place;
         self
     }

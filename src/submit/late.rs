@@ -58,8 +58,7 @@ impl<T: Send + 'static> LateJob<T> {
         F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
         E: Send + 'static,
     {
-        let (offer, on_late) = self.offer(Location::caller());
-        offer.make(body, on_late)
+        self.spawn_at(Location::caller(), body)
     }
 
     /// As [`spawn`](Self::spawn), but gives the body back if the job is refused at once.
@@ -87,6 +86,20 @@ impl<T: Send + 'static> LateJob<T> {
                 Err(TrySpawnError::new(why, body))
             }
         }
+    }
+
+    /// As [`spawn`](Self::spawn), for who spawns on behalf of `location`.
+    pub(super) fn spawn_at<F, E>(
+        self,
+        location: &'static Location<'static>,
+        body: F,
+    ) -> JobHandle<T, E>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        let (offer, on_late) = self.offer(location);
+        offer.make(body, on_late)
     }
 
     /// Asks the share to take a job with these settings.
