@@ -45,8 +45,6 @@ struct Pool {
     given: usize,
     /// How many jobs are done before the start hook of the second worker ends; none without hooks.
     hooked: u32,
-    /// Whether there may be fewer workers than there were.
-    shrinks: bool,
 }
 
 impl Pool {
@@ -67,7 +65,6 @@ impl Pool {
             impatient: false,
             given: usize::MAX,
             hooked: 0,
-            shrinks: false,
         }
     }
 
@@ -145,24 +142,17 @@ impl Pool {
     }
 
     fn take_all(self: &Arc<Self>, mut searching: bool) -> bool {
-        while self.take_one(&mut searching) {}
-        searching
-    }
-
-    /// Whether it did a job.
-    fn take_one(self: &Arc<Self>, searching: &mut bool) -> bool {
-        let found = self.pop();
-        if found {
-            let wake = self.idle.took(*searching);
+        while self.pop() {
+            let wake = self.idle.took(searching);
             drop(self.queue.lock()); // who looks at `queued` now sees it, or waits and is notified
             self.moved.notify_all();
             if wake {
                 self.wake();
             }
-            *searching = false;
+            searching = false;
             self.run();
         }
-        found
+        searching
     }
 
     /// A job: it blocks its worker until as many have come to run as are to meet.
@@ -184,9 +174,6 @@ impl Pool {
             self.await_done(self.hooked);
         }
         loop {
-            if self.shrinks && self.take_one(&mut searching) && self.idle.leaves() {
-                return; // the pool's own look after each job
-            }
             searching = self.take_all(searching) || self.idle.search();
             searching = self.take_all(searching);
             match self.idle.rest(&me, searching) {
@@ -357,39 +344,47 @@ fn a_thread_that_fails_to_start_beside_one_that_works() {
     });
 }
 
-/// Rule 6: a body is stuck, and a job is submitted, at the cap; either of the two sees the other.
+/// A crew of so many workers, all at a job.
+fn busy(workers: usize, max: usize) -> Arc<Idle<usize>> {
+    let idle = Idle::new(0, max);
+    for _ in 0..workers {
+        idle.starting();
+        assert!(!idle.announce() && !idle.took(true));
+    }
+    Arc::new(idle)
+}
+
+/// Rule 6: a body is stuck, and a job is submitted, at the cap: one of the two starts a worker for it.
 #[test]
 fn room_for_one_more_against_a_submission() {
     check(|| {
-        let pool = Arc::new(Pool { to_meet: 2, ..Pool::of(0, 1) });
-        pool.submit();
+        let idle = busy(1, 1);
         let other = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || {
-                if pool.idle.grow() == Some(true) {
-                    pool.wake();
-                }
-            })
+            let idle = Arc::clone(&idle);
+            thread::spawn(move || idle.grow() == Some(true) && idle.wake() == Wake::New)
         };
-        pool.submit();
-        other.join().expect("no panic");
-        pool.finish(2); // not before both run at once
+        let here = idle.announce() && idle.wake() == Wake::New;
+        assert!(other.join().expect("no panic") != here);
+        let counts = idle.counts();
+        assert_eq!((counts.total(), counts.searching(), counts.queued()), (2, 1, 1));
     });
 }
 
-/// Rule 6: the room is taken back while one more is submitted; it is done by who stays.
+/// Rule 6: the room is taken back as both workers are done and a job comes: one of them stays for it.
 #[test]
 fn one_worker_too_many_against_a_submission() {
     check(|| {
-        let pool = Arc::new(Pool { shrinks: true, ..Pool::of(0, 1) });
-        assert_eq!(pool.idle.grow(), Some(false));
-        pool.submit();
-        let other = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || pool.idle.shrink())
+        let idle = busy(2, 2);
+        let done = |_| {
+            let idle = Arc::clone(&idle);
+            thread::spawn(move || idle.leaves())
         };
-        pool.submit();
-        other.join().expect("no panic");
-        pool.finish(2);
+        let workers = [1, 2].map(done);
+        idle.shrink();
+        assert!(!idle.announce() || idle.wake() == Wake::Nobody);
+        let left = workers.map(|worker| worker.join().expect("no panic"));
+        assert!(!(left[0] && left[1]), "nobody is there for it");
+        let one_more = left == [false; 2] && idle.leaves();
+        assert_eq!((idle.counts().total(), idle.max()), (1, 1), "{left:?} {one_more}");
     });
 }
