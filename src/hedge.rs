@@ -19,7 +19,7 @@
 use crate::deadline::Deadline;
 use crate::error::{JobError, Panic, Rejection};
 use crate::job::ambient::Ambient;
-use crate::job::{Bell, JobContext, JobHandle};
+use crate::job::{Bell, JobContext, JobHandle, Waiting};
 use crate::park;
 use crate::pool::Pool;
 use crate::share::Core;
@@ -207,6 +207,8 @@ where
     /// assert_eq!(number.wait().unwrap(), 42);
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
+        // Not run here: the other try is started by who waits.
+        let _waiting = Waiting::for_any(self.tries.iter().map(JobHandle::task), false);
         park::wait(&mut self)
     }
 

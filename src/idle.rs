@@ -311,20 +311,26 @@ impl<W: Clone + PartialEq> Idle<W> {
         woken
     }
 
-    /// Allows one worker more; `None` if the word can not count it, else whether the caller must call
-    /// `wake`.
-    pub(crate) fn grow(&self) -> Option<bool> {
-        let parked = self.parked.lock();
+    /// Allows one worker more, unless the word can not count it. The caller then submits an entry, or
+    /// calls `wake` if one [is waited for](Self::is_waited_for).
+    #[must_use]
+    pub(crate) fn grow(&self) -> bool {
+        let _lock = self.parked.lock();
         let max = self.max();
         if max == MAX_THREADS {
-            return None;
+            return false;
         }
         // ORDERING: Relaxed. A submission that misses it comes before the step below in the word's
         // order (rule 6); one that comes after it sees what was done before (see `add`).
         self.max.store(max + 1, Ordering::Relaxed);
-        drop(parked);
+        true
+    }
+
+    /// Whether entries wait and nobody searches. A step in the chain of changes: a submission that comes
+    /// after it sees the room that the caller made before.
+    pub(crate) fn is_waited_for(&self) -> bool {
         let counts = self.add(0);
-        Some(counts.queued() > 0 && counts.searching() == 0)
+        counts.queued() > 0 && counts.searching() == 0
     }
 
     /// Takes back what `grow` allowed.

@@ -210,13 +210,14 @@ impl Future for Reserve {
             Some(waiting) => match Pin::new(waiting).poll(cx) {
                 Poll::Ready(Some(place)) => Some(place),
                 Poll::Ready(None) => return Poll::Ready(Err(Rejection::ShutDown)),
-                Poll::Pending if self.share.core.clock().is_past(self.limit) => {
-                    return Poll::Ready(Err(Rejection::QueueFull));
+                Poll::Pending => {
+                    let is_watched = self.arm(cx.waker()); // before the look at the clock
+                    return match self.share.core.clock().is_past(self.limit) {
+                        true => Poll::Ready(Err(Rejection::QueueFull)),
+                        false if !is_watched => Poll::Ready(Err(Rejection::NoThread)),
+                        false => Poll::Pending,
+                    };
                 }
-                Poll::Pending if !self.arm(cx.waker()) => {
-                    return Poll::Ready(Err(Rejection::NoThread)); // nobody would watch the time
-                }
-                Poll::Pending => return Poll::Pending,
             },
         };
         Poll::Ready(Permit::new(Arc::clone(&self.share), place))

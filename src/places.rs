@@ -92,6 +92,11 @@ impl Places {
         self.catch(|| waker.wake());
     }
 
+    /// Whether somebody waits for a place.
+    pub(crate) fn has_line(&self) -> bool {
+        !self.line.lock().waiting.is_empty()
+    }
+
     /// From now on nobody waits.
     pub(crate) fn close(&self) {
         let mut line = self.line.lock();

@@ -361,7 +361,10 @@ fn room_for_one_more_against_a_submission() {
         let idle = busy(1, 1);
         let other = {
             let idle = Arc::clone(&idle);
-            thread::spawn(move || idle.grow() == Some(true) && idle.wake() == Wake::New)
+            thread::spawn(move || {
+                assert!(idle.grow());
+                idle.is_waited_for() && idle.wake() == Wake::New
+            })
         };
         let here = idle.announce() && idle.wake() == Wake::New;
         assert!(other.join().expect("no panic") != here);

@@ -286,7 +286,7 @@ impl<T, E> JobHandle<T, E> {
         self.cell.head()
     }
 
-    pub(super) fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> Task {
         Arc::clone(&self.cell).into_task()
     }
 }

@@ -44,9 +44,10 @@ pub(crate) use cell::{Body, Cell, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
 pub(crate) use end::Leftover;
 pub(crate) use passage::{Held, Next, Passage};
-pub(crate) use settings::{Overdue, Settings};
+pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
+pub(crate) use waiting::Waiting;
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};

@@ -79,7 +79,9 @@ where
             }
             Finished::Late => {
                 cell.await_outcome(); // the pool knows by then that the body is overdue
-                cell.head.owner.returned(&cell.head, now, true);
+                // One that gives a value did not listen: so long it takes.
+                let stopped = !matches!(returned, Ok(Ok(_)));
+                cell.head.owner.returned(&cell.head, now, stopped);
                 hand_over_late(returned, on_late, &cell.head);
                 cell.publish_end();
             }

@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) passage: Passage,
     pub(crate) ties: Mutex<Ties>,
     /// Set when the body is overdue, until it has returned.
-    pub(crate) overdue: Mutex<Option<Overdue>>,
+    pub(crate) is_stuck: Mutex<bool>,
 }
 
 /// What must be undone when the job ends. Each tie undoes itself when dropped.
@@ -40,11 +40,4 @@ pub(crate) struct Ties {
     pub(super) parent: Option<Registration>,
     /// Set by a stop: until when the handle waits for the body's last word.
     pub(super) last_word: Option<Deadline>,
-}
-
-/// What a pool has done because a body is overdue, and undoes when that returns.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Overdue {
-    /// A spare thread took its place.
-    pub(crate) spare: bool,
 }

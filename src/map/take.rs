@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::iter::FusedIterator;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 impl<I, T, E> Map<I, T, E>
@@ -45,6 +45,11 @@ where
     /// assert_eq!(numbers.wait_next().unwrap().unwrap(), 1);
     /// ```
     pub fn wait_next(&mut self) -> Option<Result<T, JobError<E>>> {
+        let mut at_once = Context::from_waker(Waker::noop());
+        if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
+            return outcome;
+        }
+        let _waiting = self.out.begin_to_wait(true); // one that was spawned just now, maybe
         park::wait(&mut poll_fn(|cx| self.poll_outcome(cx)))
     }
 
@@ -75,6 +80,11 @@ where
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
+        let mut at_once = Context::from_waker(Waker::noop());
+        if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
+            return outcome;
+        }
+        let _waiting = self.out.begin_to_wait(false);
         park::block_on(&mut poll_fn(|cx| self.poll_outcome(cx)), deadline.into()).flatten()
     }
 

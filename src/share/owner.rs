@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
-use crate::job::{Bell, Early, Head, Held, Next, Overdue, Owner, Tally, Task};
+use crate::job::{Bell, Early, Head, Held, Next, Owner, Tally, Task};
 use crate::share::{Share, add, subtract};
 use crate::stop::Cause;
 use crate::sync::Ordering;
@@ -81,8 +81,8 @@ impl Owner for Share {
         if let Some(key) = &settings.key {
             self.core.stuck.add(key);
         }
-        let spare = self.core.crew.lend_spare();
-        *settings.overdue.lock() = Some(Overdue { spare });
+        self.core.crew.one_is_stuck();
+        *settings.is_stuck.lock() = true;
     }
 
     fn returned(&self, head: &Head, now: Instant, stopped: bool) {
@@ -95,14 +95,11 @@ impl Owner for Share {
         if let Some(forecasts) = self.core.forecasts.as_ref().filter(|_| !stopped) {
             forecasts.saw(self.kind(settings.name.as_deref(), head.location), took, now);
         }
-        let overdue = settings.overdue.lock().take();
-        if let Some(Overdue { spare }) = overdue {
+        if std::mem::take(&mut *settings.is_stuck.lock()) {
             if let Some(key) = &settings.key {
                 self.core.stuck.remove(key);
             }
-            if spare {
-                self.core.crew.take_spare_back();
-            }
+            self.core.crew.one_is_back();
         }
     }
 
@@ -118,11 +115,12 @@ impl Owner for Share {
         if or_run && task.head.state.is_waiting() {
             self.run_inside(task);
         }
-        !task.head.state.is_ready() && crew.lend_spare()
+        // One that still waits may need a worker that there is not: all may be waiting, like this one.
+        !task.head.state.is_ready() && crew.one_waits(task.head.state.is_waiting())
     }
 
     fn wait_ends(&self) {
-        self.core.crew.take_spare_back();
+        self.core.crew.one_goes_on();
     }
 
     fn ended(&self) {

@@ -25,7 +25,7 @@ pub enum WhenFull {
     #[default]
     Reject,
     /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), and this one
-    /// takes its place.
+    /// takes its place. (While somebody waits in `reserve`, whose turn is first, this one is refused.)
     DropOldest,
     /// It is run at once by the thread that spawns it, which is held up so long. (Where it may not run
     /// yet, because its lane is at its limit, that thread waits until it has run.)
@@ -63,6 +63,7 @@ impl Room {
                 return Err(Rejection::ShutDown);
             }
             match self.when_full {
+                _ if self.places.has_line() => return Err(Rejection::QueueFull), // those come first
                 WhenFull::Reject => return Err(Rejection::QueueFull),
                 WhenFull::CallerRuns => return Ok(Entry::ByCaller),
                 WhenFull::DropOldest => match self.oldest() {

@@ -1,7 +1,7 @@
 //! Jobs that run elsewhere than in a worker's loop, and workers beyond the most.
 
 use crate::job::Task;
-use crate::sync::{Ordering, thread};
+use crate::sync::thread;
 use crate::worker::Crew;
 use crate::worker::desk::{Desk, Here};
 use std::cell::RefCell;
@@ -39,34 +39,67 @@ impl Crew {
         }
     }
 
-    /// Lets another worker take the place of one that is stuck or waits, if a spare one is left.
-    pub(crate) fn lend_spare(self: &Arc<Self>) -> bool {
-        // ORDERING: Relaxed; only the number counts.
-        let lent =
-            self.spares.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-        if lent.is_err() {
-            return false;
-        }
-        match self.idle.grow() {
-            Some(true) => self.wake(),
-            Some(false) => {}
-            None => {
-                self.return_spare();
-                return false;
-            }
-        }
-        true
+    /// A body is stuck: a spare worker takes its place, if one is left.
+    pub(crate) fn one_is_stuck(self: &Arc<Self>) {
+        let mut spares = self.spares.lock();
+        spares.stuck += 1;
+        let lent = spares.free > 0 && self.make_room(&mut spares);
+        spares.with_stuck += usize::from(lent);
+        drop(spares);
+        self.wake_if(lent);
     }
 
-    /// Takes the spare one back: it, or any other, leaves when it is free.
-    pub(crate) fn take_spare_back(&self) {
+    /// A body that was stuck is back, and with it its worker; the spare one takes the place of another
+    /// that is stuck, or any leaves.
+    pub(crate) fn one_is_back(&self) {
+        let mut spares = self.spares.lock();
+        spares.stuck -= 1;
+        if spares.with_stuck > spares.stuck {
+            spares.with_stuck -= 1;
+            self.take_room_back(&mut spares);
+        }
+    }
+
+    /// A worker waits for a job: another takes its place; a spare one, or, if it `must` for that job to
+    /// be run at all, one beyond those.
+    pub(crate) fn one_waits(self: &Arc<Self>, must: bool) -> bool {
+        let mut spares = self.spares.lock();
+        let lent = (must || spares.free > 0) && self.make_room(&mut spares);
+        drop(spares);
+        self.wake_if(lent);
+        lent
+    }
+
+    /// A worker for which `one_waits` gave true goes on.
+    pub(crate) fn one_goes_on(&self) {
+        let mut spares = self.spares.lock();
+        if spares.with_stuck < spares.stuck && spares.free >= 0 {
+            spares.with_stuck += 1; // another has needed it
+        } else {
+            self.take_room_back(&mut spares);
+        }
+    }
+
+    fn make_room(&self, spares: &mut Spares) -> bool {
+        let grown = self.idle.grow();
+        spares.free -= isize::from(grown);
+        grown
+    }
+
+    fn take_room_back(&self, spares: &mut Spares) {
         self.idle.shrink();
-        self.return_spare();
+        spares.free += 1;
+    }
+
+    fn wake_if(self: &Arc<Self>, there_is_room: bool) {
+        if there_is_room && self.idle.is_waited_for() {
+            self.wake();
+        }
     }
 
     /// Allows one worker more; `false` if there can be none.
     pub(crate) fn grow(&self) -> bool {
-        self.idle.grow().is_some() // who asks for it submits a job, which wakes
+        self.idle.grow() // who asks for it submits a job, which wakes
     }
 
     /// Takes back what `grow` allowed.
@@ -74,19 +107,25 @@ impl Crew {
         self.idle.shrink();
     }
 
-    /// How many of the spare ones are not lent.
-    pub(crate) fn spares_left(&self) -> usize {
-        // ORDERING: Relaxed; only the number counts.
-        self.spares.load(Ordering::Relaxed)
-    }
-
     /// Whether this thread is a worker that is at a job for which this holds.
     pub(crate) fn is_at(&self, wanted: impl Fn(&Task) -> bool) -> bool {
         self.here(|here| here.desk.jobs.lock().now.iter().any(&wanted)).unwrap_or(false)
     }
+}
 
-    fn return_spare(&self) {
-        // ORDERING: Relaxed; only the number counts.
-        self.spares.fetch_add(1, Ordering::Relaxed);
+/// Workers that there may be beyond the most.
+#[derive(Debug)]
+pub(super) struct Spares {
+    /// Those that are not lent; below zero by those that had to be made all the same.
+    free: isize,
+    /// How many bodies are stuck, and how many of them have a spare worker in their place.
+    stuck: usize,
+    with_stuck: usize,
+}
+
+impl Spares {
+    pub(super) fn new(count: usize) -> Self {
+        let free = isize::try_from(count).unwrap_or(isize::MAX);
+        Self { free, stuck: 0, with_stuck: 0 }
     }
 }

@@ -26,6 +26,7 @@ use crate::sync::{AtomicUsize, MODEL, Mutex, Ordering, thread};
 use crate::unwind::Payload;
 use crate::wakers::Wakers;
 use crate::worker::desk::{Colleague, Desk, Ending, Here};
+use crate::worker::guest::Spares;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +71,7 @@ pub(crate) struct Crew {
     dead: AtomicUsize,
     /// How many threads have been named.
     names: AtomicUsize,
-    /// How many spare workers are not lent.
-    spares: AtomicUsize,
+    spares: Mutex<Spares>,
     threads: Threads,
 }
 
@@ -96,7 +96,7 @@ impl Crew {
             starting: AtomicUsize::new(0),
             dead: AtomicUsize::new(0),
             names: AtomicUsize::new(0),
-            spares: AtomicUsize::new(threads.spares),
+            spares: Mutex::new(Spares::new(threads.spares)),
             threads,
         })
     }
