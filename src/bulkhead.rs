@@ -12,7 +12,6 @@
 use crate::job::{Next, Passage, Task};
 use crate::queue::{Order, Queue};
 use crate::sync::{MODEL, Mutex};
-use crate::worker::Crew;
 use std::sync::Arc;
 
 /// So many ended jobs may wait beyond as many as there are live ones.
@@ -22,8 +21,6 @@ pub(crate) struct Bulkhead {
     limit: usize,
     line: Mutex<Line>,
     queue: Queue,
-    /// Rule 3.
-    elastic: Option<Arc<Crew>>,
 }
 
 /// Rule 1.
@@ -31,8 +28,6 @@ pub(crate) struct Bulkhead {
 struct Line {
     taken: usize,
     most: usize,
-    /// How many workers more there may be for these.
-    grown: usize,
     entries: usize,
     /// As an entry may be found dead before the one who ended its job counts it, it may be below zero.
     dead: isize,
@@ -41,8 +36,8 @@ struct Line {
 }
 
 impl Bulkhead {
-    pub(crate) fn new(limit: usize, order: Order, elastic: Option<Arc<Crew>>) -> Self {
-        Self { limit, line: Mutex::default(), queue: Queue::new(order), elastic }
+    pub(crate) fn new(limit: usize, order: Order) -> Self {
+        Self { limit, line: Mutex::default(), queue: Queue::new(order) }
     }
 
     /// Lets a job through that comes to this bulkhead, which has this number on its way; gives where it
@@ -79,9 +74,13 @@ impl Bulkhead {
     /// Gives a permit back; who has it now goes on. With `close` nobody has: all who wait are being ended.
     pub(crate) fn leave(&self, close: bool) -> Option<(Task, Next)> {
         let mut line = self.line.lock();
-        while line.entries > 0 && !close {
+        while line.entries > 0 {
             line.turns = line.turns.wrapping_add(1);
             let Some(task) = self.queue.pop(line.turns) else { break };
+            if close && task.head.state.is_waiting() {
+                self.queue.push(task);
+                break;
+            }
             line.entries -= 1;
             let waits = task.head.passage().filter(|_| task.head.state.is_waiting());
             if let Some(next) = waits.and_then(Passage::advance) {
@@ -90,10 +89,6 @@ impl Bulkhead {
             line.dead -= 1;
         }
         line.taken -= 1;
-        if let Some(crew) = self.elastic.as_ref().filter(|_| line.grown > line.taken) {
-            line.grown -= 1;
-            crew.shrink();
-        }
         None
     }
 
@@ -136,9 +131,6 @@ impl Bulkhead {
     fn take(&self, line: &mut Line) {
         line.taken += 1;
         line.most = line.most.max(line.taken);
-        if self.elastic.as_ref().is_some_and(|crew| crew.grow()) {
-            line.grown += 1;
-        }
     }
 }
 

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// A job counts against the limit from the moment on when it may run until its body has really
 /// returned, overdue or not. Lanes nest: a job of an inner one counts in the outer one, too.
 ///
+/// A job of a lane at its limit that waits, by way of a job of another lane or none, for one more of its
+/// own lane waits for ever: it keeps its permit.
+///
 /// # Drop
 /// Dropping the last clone loses nothing: jobs that were accepted are run. A lane keeps its pool open.
 ///
@@ -202,6 +205,7 @@ impl fmt::Debug for Lane {
         f.debug_struct("Lane")
             .field("terms", &self.share.terms)
             .field("load", &self.load())
+            .field("taken_and_most", &self.share.bulkhead().map(|bulkhead| bulkhead.taken()))
             .finish_non_exhaustive()
     }
 }

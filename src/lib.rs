@@ -90,7 +90,9 @@
 //!     really returned, overdue or not.
 //! 12. **Progress.** Waiting, inside a job, for another job of the same pool can not deadlock the pool:
 //!     [`wait`](JobHandle::wait) on a queued job runs it right there, and on a running one lets a spare
-//!     thread take the waiter's place. Nothing else is ever run on a waiting thread.
+//!     thread take the waiter's place. A queued one that can not be run there (the wait has a limit, or
+//!     the job's lane is at its own) has a thread made for it, if need be beyond the spare ones. Nothing
+//!     else is ever run on a waiting thread.
 //! 13. **Context stays home.** [`current`] is the job's own inside its body and what the body calls,
 //!     and `None` elsewhere.
 //! 14. **User code runs under no lock of ours**: bodies, destructors, wakers, hooks. A panic in any

@@ -1,7 +1,7 @@
 //! Places in a queue that are reserved: backpressure for who submits.
 
 use crate::deadline::Deadline;
-use crate::error::Rejection;
+use crate::error::{Panic, Rejection};
 use crate::job::Bell;
 use crate::lane::Lane;
 use crate::lifecycle::Stage;
@@ -10,6 +10,7 @@ use crate::places::{Place, Waiting};
 use crate::pool::Pool;
 use crate::share::Share;
 use crate::timekeeper::Armed;
+use crate::wakers::Wakers;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -151,13 +152,23 @@ pub struct Reserve {
     waiting: Option<Waiting>,
     limit: Deadline,
     alarm: Option<Armed<Bell>>,
+    wakers: Arc<Wakers>,
+    /// Under which the waker is listed.
+    number: Option<u64>,
 }
 
 impl Reserve {
     fn new(share: &Arc<Share>) -> Self {
         share.list(); // a shutdown is to find who waits
         let waiting = share.places().map(|places| places.wait_for());
-        Self { share: Arc::clone(share), waiting, limit: Deadline::NEVER, alarm: None }
+        Self {
+            share: Arc::clone(share),
+            waiting,
+            limit: Deadline::NEVER,
+            alarm: None,
+            wakers: Arc::default(),
+            number: None,
+        }
     }
 
     /// Waits so long at most, from this call on; then the queue counts as full.
@@ -194,9 +205,13 @@ impl Reserve {
     /// Sees to it that the waker is woken when the time is up; `false` if nobody would.
     fn arm(&mut self, waker: &Waker) -> bool {
         let Some(at) = self.limit.instant() else { return true };
-        let waker = waker.clone();
-        let alarm = self.share.core.keeper.arm(at, Bell::Call(Box::new(move || waker.wake())));
-        self.alarm = alarm.ok(); // who polls anew may have another waker
+        self.number = Some(self.wakers.list(self.number, waker)); // who polls anew may have another
+        if self.alarm.is_none() {
+            let (wakers, core) = (Arc::clone(&self.wakers), Arc::clone(&self.share.core));
+            let tell = move |payload| core.unseen_panic(Panic::new(payload, None));
+            let ring = Bell::Call(Box::new(move || wakers.wake_all(tell)));
+            self.alarm = self.share.core.keeper.arm(at, ring).ok();
+        }
         self.alarm.is_some()
     }
 }

@@ -34,10 +34,12 @@ pub(crate) struct Places {
 /// Those who wait, each under a number of its own: the lowest has waited longest.
 #[derive(Default)]
 struct Line {
-    next: u64,
-    waiting: BTreeMap<u64, Waker>,
+    next: i64,
+    /// Below it are the numbers of those who came before all others.
+    first: i64,
+    waiting: BTreeMap<i64, Waker>,
     /// Who has been given a place.
-    given: BTreeSet<u64>,
+    given: BTreeSet<i64>,
     closed: bool,
 }
 
@@ -78,6 +80,16 @@ impl Places {
         Waiting { places: Arc::clone(self), number: None }
     }
 
+    /// Waits, without a waker, before all others.
+    pub(crate) fn wait_first(self: &Arc<Self>) -> Waiting {
+        let mut line = self.line.lock();
+        line.first -= 1;
+        let number = line.first;
+        line.waiting.insert(number, Waker::noop().clone());
+        drop(line);
+        Waiting { places: Arc::clone(self), number: Some(number) }
+    }
+
     /// Gives a place to who has waited longest, or frees it.
     pub(crate) fn give_back(&self) {
         let mut line = self.line.lock();
@@ -90,11 +102,6 @@ impl Places {
         line.given.insert(number);
         drop(line);
         self.catch(|| waker.wake());
-    }
-
-    /// Whether somebody waits for a place.
-    pub(crate) fn has_line(&self) -> bool {
-        !self.line.lock().waiting.is_empty()
     }
 
     /// From now on nobody waits.
@@ -133,10 +140,18 @@ impl fmt::Debug for Places {
 pub(crate) struct Waiting {
     places: Arc<Places>,
     /// Under which it is in the line.
-    number: Option<u64>,
+    number: Option<i64>,
 }
 
 impl Waiting {
+    /// The place, if there is one by now.
+    pub(crate) fn take(&mut self) -> Option<Place> {
+        match self.step(Waker::noop().clone()).0 {
+            Poll::Ready(place) => place,
+            Poll::Pending => None,
+        }
+    }
+
     /// A place, or the end of the wait; or in the line, and the waker that was there before.
     fn step(&mut self, waker: Waker) -> (Poll<Option<Place>>, Option<Waker>) {
         let mut line = self.places.line.lock();
@@ -147,8 +162,9 @@ impl Waiting {
             self.places.try_take() // under the lock: none is freed behind this look
         };
         if place.is_some() || line.closed {
-            self.number = None;
-            return (Poll::Ready(place), Some(waker));
+            let number = self.number.take();
+            let old = number.and_then(|number| line.waiting.remove(&number));
+            return (Poll::Ready(place), old.or(Some(waker)));
         }
         let number = self.number.unwrap_or(line.next);
         line.next = line.next.max(number + 1);

@@ -277,8 +277,9 @@ impl Core {
     fn begin_stop_all(&self, stop: impl Fn(&Task) -> Option<Leftover>) -> Vec<Leftover> {
         let mut left = Vec::new();
         for share in self.shares() {
-            let waiting = share.bulkhead().map(|bulkhead| bulkhead.empty()).unwrap_or_default();
-            left.extend(waiting.iter().filter_map(&stop));
+            for bulkhead in share.way() {
+                left.extend(bulkhead.empty().iter().filter_map(&stop));
+            }
         }
         self.crew.empty_queue(|job| left.extend(stop(&job)));
         left.extend(self.crew.at_desks().iter().filter_map(|(job, _)| stop(job)));

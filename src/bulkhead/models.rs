@@ -21,7 +21,7 @@ fn job() -> (Task, JobHandle<()>) {
 
 /// One lane with one permit, which is taken.
 fn taken() -> Arc<Bulkhead> {
-    let bulkhead = Bulkhead::new(1, Order::Fifo, None);
+    let bulkhead = Bulkhead::new(1, Order::Fifo);
     assert!(bulkhead.try_take());
     Arc::new(bulkhead)
 }

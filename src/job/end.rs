@@ -90,7 +90,7 @@ impl Cell {
 
     /// Blocks this thread until the body's real end, which may be right here (law 12).
     pub(crate) fn wait_stopped(self: &Task) {
-        let _waiting = Waiting::begin(self, true);
+        let _waiting = Waiting::for_end(self);
         park::wait(&mut Ended::of(&self.head));
     }
 

@@ -19,7 +19,7 @@ enum At {
     Waits(usize),
     /// It has passed all. Those in the list it passed with the permit of another job, on whose thread
     /// it runs while that waits for it.
-    Through { borrowed: Vec<usize> },
+    Through { borrowed: Vec<usize>, grown: bool },
     /// It holds no permit any more.
     Over,
 }
@@ -36,6 +36,8 @@ pub(crate) struct Held {
     /// It had passed so many.
     pub(crate) passed: usize,
     pub(crate) borrowed: Vec<usize>,
+    /// It has brought room for a worker.
+    pub(crate) grown: bool,
     /// Whether it waits in the next one: its entry is still there.
     pub(crate) waits: bool,
 }
@@ -82,17 +84,26 @@ impl Passage {
         let mut at = self.at.lock();
         let waits = matches!(*at, At::Waits(passed) if passed == from);
         if waits {
-            *at = At::Through { borrowed };
+            *at = At::Through { borrowed, grown: false };
         }
         waits
+    }
+
+    /// It may run: brings room for a worker, if `grow` says so. Once.
+    pub(crate) fn grow(&self, grow: impl FnOnce() -> bool) {
+        if let At::Through { grown, .. } = &mut *self.at.lock() {
+            *grown = *grown || grow();
+        }
     }
 
     /// It is over: who calls this first gives back what it held.
     pub(crate) fn end(&self) -> Option<Held> {
         match std::mem::replace(&mut *self.at.lock(), At::Over) {
-            At::Waits(passed) => Some(Held { passed, borrowed: Vec::new(), waits: true }),
-            At::Through { borrowed } => {
-                Some(Held { passed: self.bulkheads, borrowed, waits: false })
+            At::Waits(passed) => {
+                Some(Held { passed, borrowed: Vec::new(), grown: false, waits: true })
+            }
+            At::Through { borrowed, grown } => {
+                Some(Held { passed: self.bulkheads, borrowed, grown, waits: false })
             }
             At::Over => None,
         }
@@ -103,7 +114,11 @@ impl Passage {
     }
 
     fn passed(passed: usize, of: usize) -> At {
-        if passed == of { At::Through { borrowed: Vec::new() } } else { At::Waits(passed) }
+        if passed == of {
+            At::Through { borrowed: Vec::new(), grown: false }
+        } else {
+            At::Waits(passed)
+        }
     }
 }
 

@@ -10,8 +10,12 @@ pub(crate) struct Waiting(Option<Task>);
 impl Waiting {
     /// `or_run` says that the thread can wait as long as the job runs.
     pub(crate) fn begin(task: &Task, or_run: bool) -> Self {
-        let lent = !task.head.state.is_ready() && task.head.owner.wait_begins(task, or_run);
-        Self(lent.then(|| Arc::clone(task)))
+        Self::unless(task.head.state.is_ready(), task, or_run)
+    }
+
+    /// As `begin`, for who waits for the body's end.
+    pub(super) fn for_end(task: &Task) -> Self {
+        Self::unless(task.head.state.has_ended(), task, true)
     }
 
     /// A wait for the first of these that is ready.
@@ -27,6 +31,11 @@ impl Waiting {
             runs.get_or_insert(task);
         }
         runs.map_or(Self(None), |task| Self::begin(&task, false))
+    }
+
+    fn unless(is_over: bool, task: &Task, or_run: bool) -> Self {
+        let lent = !is_over && task.head.owner.wait_begins(task, or_run);
+        Self(lent.then(|| Arc::clone(task)))
     }
 }
 

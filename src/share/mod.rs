@@ -90,14 +90,13 @@ pub(crate) enum Admission {
 
 impl Share {
     pub(crate) fn new(core: Arc<Core>, parent: Option<&Arc<Self>>, terms: Terms) -> Arc<Self> {
-        let crew = terms.is_elastic.then(|| Arc::clone(&core.crew));
-        let own = terms.limit.map(|limit| Arc::new(Bulkhead::new(limit.max(1), core.order, crew)));
+        let own = terms.limit.map(|limit| Arc::new(Bulkhead::new(limit.max(1), core.order)));
         let is_elastic =
             terms.is_elastic && own.is_some() || parent.is_some_and(|parent| parent.is_elastic);
         let above = parent.into_iter().flat_map(|parent| parent.bulkheads.iter().cloned());
         let room = terms.queue_limit.map(|limit| {
             let limit = limit.max(1);
-            Arc::new(Room::new(core.new_places(limit), limit, terms.when_full))
+            Arc::new(Room::new(core.new_places(limit), terms.when_full))
         });
         Arc::new(Self {
             bulkheads: own.into_iter().chain(above).collect(),
@@ -122,6 +121,11 @@ impl Share {
     /// Its own bulkhead, if it has a limit.
     pub(crate) fn bulkhead(&self) -> Option<&Arc<Bulkhead>> {
         self.bulkheads.first().filter(|_| self.terms.limit.is_some())
+    }
+
+    /// All that its jobs pass: its own, if it has one, then those above.
+    pub(crate) fn way(&self) -> &[Arc<Bulkhead>] {
+        &self.bulkheads
     }
 
     pub(crate) fn places(&self) -> Option<&Arc<Places>> {
@@ -220,6 +224,9 @@ impl Share {
         }
         let crew = &self.core.crew;
         let task_too = Arc::clone(task);
+        if let Some(way) = task.head.passage().filter(|_| self.is_elastic) {
+            way.grow(|| crew.grow());
+        }
         let queued =
             if self.is_elastic { crew.submit_first(task_too) } else { crew.submit(task_too) };
         if !queued {

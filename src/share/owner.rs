@@ -116,7 +116,7 @@ impl Owner for Share {
             self.run_inside(task);
         }
         // One that still waits may need a worker that there is not: all may be waiting, like this one.
-        !task.head.state.is_ready() && crew.one_waits(task.head.state.is_waiting())
+        !task.head.state.has_ended() && crew.one_waits(task.head.state.is_waiting())
     }
 
     fn wait_ends(&self) {
@@ -161,6 +161,9 @@ impl Share {
     /// The permits of a job whose body has returned, or never will be called, go to who waits for them.
     fn give_permits_back(&self, head: &Head) -> Option<Held> {
         let held = head.passage()?.end()?;
+        if held.grown {
+            self.core.crew.shrink(); // before another brings it anew
+        }
         for number in 0..held.passed {
             if !held.borrowed.contains(&number) {
                 self.give_permit_back(number);

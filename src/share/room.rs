@@ -1,11 +1,13 @@
 //! The room in a bounded queue: its places, and what is done for a job that finds none.
 
+use crate::aside;
 use crate::error::Rejection;
 use crate::job::{Cell, Task};
 use crate::places::{Place, Places};
 use crate::sync::Mutex;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// What happens to a job that finds the queue full.
 ///
@@ -25,7 +27,7 @@ pub enum WhenFull {
     #[default]
     Reject,
     /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), and this one
-    /// takes its place. (While somebody waits in `reserve`, whose turn is first, this one is refused.)
+    /// takes its place.
     DropOldest,
     /// It is run at once by the thread that spawns it, which is held up so long. (Where it may not run
     /// yet, because its lane is at its limit, that thread waits until it has run.)
@@ -35,10 +37,15 @@ pub enum WhenFull {
 /// The room in one queue.
 pub(crate) struct Room {
     pub(crate) places: Arc<Places>,
-    limit: usize,
     when_full: WhenFull,
     /// The jobs in the order in which they came, and some that wait no more; only to drop the oldest.
-    arrivals: Mutex<VecDeque<Weak<Cell>>>,
+    arrivals: Mutex<Arrivals>,
+}
+
+#[derive(Default)]
+struct Arrivals {
+    list: VecDeque<Weak<Cell>>,
+    sweep_at: usize,
 }
 
 /// How a job came in.
@@ -49,27 +56,39 @@ pub(crate) enum Entry {
 }
 
 impl Room {
-    pub(crate) fn new(places: Arc<Places>, limit: usize, when_full: WhenFull) -> Self {
-        Self { places, limit, when_full, arrivals: Mutex::default() }
+    pub(crate) fn new(places: Arc<Places>, when_full: WhenFull) -> Self {
+        Self { places, when_full, arrivals: Mutex::default() }
     }
 
     /// Finds a place for a job, or what else is to be done; none is to be had once it is closed.
     pub(crate) fn enter(&self, is_open: impl Fn() -> bool) -> Result<Entry, Rejection> {
+        if let Some(place) = self.places.try_take() {
+            return Ok(Entry::Placed(place));
+        }
+        if !is_open() {
+            return Err(Rejection::ShutDown);
+        }
+        match self.when_full {
+            WhenFull::Reject => Err(Rejection::QueueFull),
+            WhenFull::CallerRuns => Ok(Entry::ByCaller),
+            WhenFull::DropOldest => self.drop_oldest(is_open),
+        }
+    }
+
+    /// The place of the oldest, before all who wait for one; what it captured is dropped aside.
+    fn drop_oldest(&self, is_open: impl Fn() -> bool) -> Result<Entry, Rejection> {
+        let mut first = self.places.wait_first();
         loop {
-            if let Some(place) = self.places.try_take() {
+            if let Some(place) = first.take() {
                 return Ok(Entry::Placed(place));
             }
             if !is_open() {
                 return Err(Rejection::ShutDown);
             }
-            match self.when_full {
-                _ if self.places.has_line() => return Err(Rejection::QueueFull), // those come first
-                WhenFull::Reject => return Err(Rejection::QueueFull),
-                WhenFull::CallerRuns => return Ok(Entry::ByCaller),
-                WhenFull::DropOldest => match self.oldest() {
-                    Some(oldest) => oldest.refuse(Rejection::QueueFull),
-                    None => return Err(Rejection::QueueFull), // all places are reserved
-                },
+            let oldest = self.oldest().ok_or(Rejection::QueueFull)?; // all places are reserved
+            if let Some(left) = oldest.begin_refuse(Rejection::QueueFull) {
+                let keeper = Arc::clone(left.keeper());
+                aside::run(&keeper, vec![left], Duration::ZERO);
             }
         }
     }
@@ -80,24 +99,24 @@ impl Room {
             return;
         }
         let mut arrivals = self.arrivals.lock();
-        if arrivals.len() >= self.limit.saturating_mul(2).max(64) {
-            let mut gone = Vec::new(); // dropped under no lock, though it is no user's code
-            arrivals.retain(|job| {
-                let job = job.upgrade();
-                let waits = job.as_ref().is_some_and(|job| job.head.state.is_waiting());
-                gone.extend(job);
-                waits
-            });
-            arrivals.push_back(Arc::downgrade(task));
-            drop(arrivals);
+        arrivals.list.push_back(Arc::downgrade(task));
+        if arrivals.list.len() < arrivals.sweep_at.max(64) {
             return;
         }
-        arrivals.push_back(Arc::downgrade(task));
+        let mut gone = Vec::new(); // dropped under no lock, though it is no user's code
+        arrivals.list.retain(|job| {
+            let job = job.upgrade();
+            let waits = job.as_ref().is_some_and(|job| job.head.state.is_waiting());
+            gone.extend(job);
+            waits
+        });
+        arrivals.sweep_at = 2 * arrivals.list.len();
+        drop(arrivals);
     }
 
     fn oldest(&self) -> Option<Task> {
         let mut arrivals = self.arrivals.lock();
         let waiting = |job: Weak<Cell>| job.upgrade().filter(|job| job.head.state.is_waiting());
-        std::iter::from_fn(|| arrivals.pop_front()).find_map(waiting)
+        std::iter::from_fn(|| arrivals.list.pop_front()).find_map(waiting)
     }
 }

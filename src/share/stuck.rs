@@ -1,21 +1,20 @@
 //! On which keys a body is stuck: overdue, and not back yet.
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// How many overdue bodies there are of each key.
 #[derive(Default)]
 pub(crate) struct Stuck {
-    keys: Mutex<HashMap<Cow<'static, str>, usize>>,
+    keys: Mutex<HashMap<String, usize>>,
     /// How many keys there are, for who only looks. Written under the lock.
     len: AtomicUsize,
 }
 
 impl Stuck {
-    pub(crate) fn add(&self, key: &Cow<'static, str>) {
+    pub(crate) fn add(&self, key: &str) {
         let mut keys = self.keys.lock();
-        *keys.entry(key.clone()).or_default() += 1;
+        *keys.entry(key.to_owned()).or_default() += 1;
         self.note(keys.len());
     }
 

@@ -98,6 +98,8 @@ pub(super) struct Here {
     pub(super) desk: Arc<Desk>,
     /// None once the worker has made up its mind to leave.
     pub(super) local: RefCell<Option<Rc<Local>>>,
+    /// What it knew before: a job of another crew's may be run by a worker of this.
+    pub(super) outer: Option<Box<Here>>,
 }
 
 /// A worker's first thread-local. Where they are dropped in the reverse order, as by glibc, it is the
@@ -156,17 +158,31 @@ impl Here {
     }
 
     /// Makes this thread a worker's for as long as `work` takes.
-    pub(super) fn during(here: Self, work: impl FnOnce()) {
-        let outer = HERE.try_with(|place| place.replace(Some(here)));
+    pub(super) fn during(mut here: Self, work: impl FnOnce()) {
+        let _ = HERE.try_with(|place| {
+            here.outer = place.borrow_mut().take().map(Box::new);
+            place.replace(Some(here));
+        });
         work(); // does not unwind: it catches all
-        if let Ok(outer) = outer {
-            let _ = HERE.try_with(|place| place.replace(outer));
-        }
+        let inner = HERE.try_with(|place| {
+            let mut place = place.borrow_mut();
+            let mut inner = place.take();
+            *place = inner.as_mut().and_then(|here| here.outer.take()).map(|here| *here);
+            inner
+        });
+        drop(inner);
     }
 
-    /// Looks at what this thread knows, if it is a worker of any pool.
-    pub(super) fn look<R>(look: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
-        let look = |here: &RefCell<Option<Self>>| here.borrow().as_ref().and_then(look);
-        HERE.try_with(look).ok().flatten()
+    /// Looks at what this thread knows of this crew, if it is at a job of it.
+    pub(super) fn of<R>(crew: &Crew, look: impl FnOnce(&Self) -> R) -> Option<R> {
+        let find = |place: &RefCell<Option<Self>>| {
+            let place = place.borrow();
+            let mut here = place.as_ref();
+            while let Some(other) = here.filter(|here| !std::ptr::eq(&*here.crew, crew)) {
+                here = other.outer.as_deref();
+            }
+            here.map(look)
+        };
+        HERE.try_with(find).ok().flatten()
     }
 }

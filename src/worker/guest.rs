@@ -28,7 +28,7 @@ impl Crew {
         let desk = Desk::new(name);
         self.seat(&desk);
         let (crew, own) = (Arc::clone(self), Arc::clone(&desk));
-        let here = Here { crew, desk: own, local: RefCell::new(None) };
+        let here = Here { crew, desk: own, local: RefCell::new(None), outer: None };
         Here::during(here, || self.run_unqueued(&desk, task));
         self.remove(&desk);
     }

@@ -30,6 +30,7 @@ impl Crew {
             crew: Arc::clone(&self),
             desk: Arc::clone(&desk),
             local: RefCell::new(Some(Rc::clone(&local))),
+            outer: None,
         };
         Here::set(Some(here));
         let mut searching = self.begin();

@@ -261,7 +261,7 @@ impl Crew {
     }
 
     fn here<R>(&self, look: impl FnOnce(&Here) -> R) -> Option<R> {
-        Here::look(|here| std::ptr::eq(&*here.crew, self).then(|| look(here)))
+        Here::of(self, look)
     }
 
     /// Into this worker's own deque if it is one of ours, else into the injector.
