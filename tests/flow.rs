@@ -385,3 +385,17 @@ fn the_load_says_how_long_a_job_would_wait() {
     assert!(wait > ms(90) && wait < ms(110), "{wait:?}");
     drop((busy, jobs));
 }
+
+/// Who only ever tried to reserve is on no list that a shutdown looks through.
+#[test]
+fn who_begins_to_wait_for_a_place_after_the_end_is_refused() {
+    let pool = Pool::builder().threads(..=1).queue_limit(1).build().expect("no thread yet");
+    let lane = pool.lane("short").queue_limit(1);
+    let places = (pool.try_reserve().expect("a place"), lane.try_reserve().expect("a place"));
+    drop(pool.drain());
+    for reserve in [pool.reserve(), lane.reserve()] {
+        let refused = reserve.within(Duration::from_secs(60)).wait();
+        assert_eq!(refused.map(drop), Err(Rejection::ShutDown));
+    }
+    drop(places);
+}

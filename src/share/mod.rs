@@ -139,9 +139,17 @@ impl Share {
         }
     }
 
-    /// A shutdown sees it from now on.
+    /// A shutdown sees it from now on. One that has looked already did not: either it finds this on the
+    /// list, whose lock it takes after it has raised the stage, or this sees the stage.
     pub(crate) fn list(self: &Arc<Self>) {
-        self.is_listed.get_or_init(|| self.core.list(self));
+        let mut is_new = false;
+        self.is_listed.get_or_init(|| {
+            is_new = true;
+            self.core.list(self);
+        });
+        if is_new && self.core.stage() != Stage::Open {
+            self.close_places();
+        }
     }
 
     /// Step 1. `place` is one that was reserved for it.
