@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::error::{BuildError, Panic};
 use crate::idle::MAX_THREADS;
 use crate::job::Bell;
+use crate::observer::{Observer, Watch, print_unseen};
 use crate::pool::Pool;
 use crate::queue::Order;
 use crate::share::{Core, Share, Terms, UnseenPanicHook, WhenFull, payload_hook};
@@ -35,7 +36,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// | `queue_limit`, `when_full` | none, `Reject` |
 /// | `order` | `EarliestDeadline` |
 /// | `default_timeout`, `default_grace` | none |
-/// | `on_unseen_panic` | a line to stderr |
+/// | `on_unseen_panic` | a line to stderr, or to `tracing` |
+/// | `observer` | none |
 ///
 /// # Examples
 ///
@@ -68,6 +70,7 @@ pub struct Builder {
     on_start: Option<ThreadHook>,
     on_stop: Option<ThreadHook>,
     on_unseen_panic: UnseenPanicHook,
+    observer: Option<Arc<dyn Observer>>,
     pub(crate) clock: Clock,
     pub(crate) spawner: Spawner,
 }
@@ -118,6 +121,7 @@ impl Builder {
             on_start: None,
             on_stop: None,
             on_unseen_panic: Arc::new(print_unseen),
+            observer: None,
             clock: Clock::System,
             spawner: Spawner::default(),
         }
@@ -254,7 +258,8 @@ impl Builder {
     /// body after its handle resolved, of a destructor, a waker or a hook.
     ///
     /// It may be called on any thread that has to do with the pool. Its own panics are ignored.
-    /// By default a line is written to stderr.
+    /// By default a line is written to stderr; or, with the feature `tracing` and a subscriber on that
+    /// thread, it is an error event.
     ///
     /// ```
     /// # use punctual::{Panic, Pool};
@@ -266,6 +271,29 @@ impl Builder {
     /// ```
     pub fn on_unseen_panic(mut self, hook: impl Fn(Panic) + Send + Sync + 'static) -> Self {
         self.on_unseen_panic = Arc::new(hook);
+        self
+    }
+
+    /// Who is told what happens in the pool. There is at most one; a second takes the first's place.
+    ///
+    /// ```
+    /// # use punctual::{Observer, Pool};
+    /// # use std::sync::mpsc::{self, Sender};
+    /// struct Threads(Sender<String>);
+    ///
+    /// impl Observer for Threads {
+    ///     fn thread_started(&self, name: &str) {
+    ///         self.0.send(name.to_owned()).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let (send, started) = mpsc::channel();
+    /// let pool = Pool::builder().name("db").threads(1..=2).observer(Threads(send)).build();
+    /// assert_eq!(started.recv().unwrap(), "db-1");
+    /// # drop(pool);
+    /// ```
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
         self
     }
 
@@ -309,6 +337,8 @@ impl Builder {
 
     /// The pool's share, with no thread started; for settings that were validated, or are defaults.
     pub(crate) fn into_share(self) -> Arc<Share> {
+        let on_panic = payload_hook(&self.on_unseen_panic);
+        let watch = Watch { observer: self.observer, on_panic: Arc::clone(&on_panic) };
         let name = format!("{}-timer", self.name);
         let keeper: Arc<Timekeeper<Bell>> = Timekeeper::new(name, self.clock, self.spawner.clone());
         let crew = Crew::new(Threads {
@@ -320,11 +350,11 @@ impl Builder {
             keep_alive: self.keep_alive,
             stack_size: self.stack_size,
             spawner: self.spawner,
-            on_start: self.on_start,
-            on_stop: self.on_stop,
-            on_panic: payload_hook(&self.on_unseen_panic),
+            on_start: watch.before(self.on_start),
+            on_stop: watch.after(self.on_stop),
+            on_panic,
         });
-        let core = Core::new(crew, keeper, self.order, self.on_unseen_panic);
+        let core = Core::new(crew, keeper, self.order, watch, self.on_unseen_panic);
         let terms = Terms {
             queue_limit: self.queue_limit,
             when_full: self.when_full,
@@ -348,9 +378,4 @@ impl fmt::Debug for Builder {
 
 fn default_max() -> usize {
     num_cpus::get().saturating_mul(THREADS_PER_CORE).clamp(64, DEFAULT_POOL_THREADS)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "hooks are given the panic")]
-fn print_unseen(panic: Panic) {
-    eprintln!("punctual: {panic} (nobody was there to see it)");
 }

@@ -14,6 +14,10 @@ pub(crate) enum Clock {
     Manual(Arc<Manual>),
 }
 
+/// What a clock has just shown to a thread that has done nothing since that takes time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recent(Option<Instant>);
+
 /// A clock that stands still until it is moved.
 pub(crate) struct Manual {
     now: Mutex<Instant>,
@@ -52,6 +56,24 @@ impl Clock {
 
     pub(crate) fn is_manual(&self) -> bool {
         matches!(self, Self::Manual(_))
+    }
+}
+
+impl Recent {
+    /// The clock was looked at now.
+    pub(crate) fn looked(&mut self, now: Instant) {
+        self.0 = Some(now);
+    }
+
+    /// Something takes time: somebody is waited for, or the user's code is called.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// What time it is. A clock that others move by hand is always looked at.
+    pub(crate) fn now(&mut self, clock: &Clock) -> Instant {
+        let known = self.0.take().filter(|_| !clock.is_manual());
+        known.unwrap_or_else(|| clock.now())
     }
 }
 
@@ -170,6 +192,22 @@ mod tests {
         clock.advance(SECOND * 2);
         assert_eq!(*late.1.lock(), [start + SECOND * 2], "at the moment it was found");
         assert_eq!(clock.now(), start + SECOND * 2);
+    }
+
+    #[test]
+    fn a_look_at_the_systems_clock_counts_once_and_until_it_is_forgotten() {
+        let manual = Clock::Manual(Manual::new());
+        let past = sync::now().checked_sub(SECOND).expect("the machine is on for longer");
+        let mut recent = Recent::default();
+        assert!(recent.now(&Clock::System) > past);
+        recent.looked(past);
+        assert_eq!(recent.now(&Clock::System), past);
+        assert!(recent.now(&Clock::System) > past, "once");
+        recent.looked(past);
+        recent.forget();
+        assert!(recent.now(&Clock::System) > past, "forgotten");
+        recent.looked(past);
+        assert_eq!(recent.now(&manual), manual.now(), "somebody may have moved it");
     }
 
     #[test]

@@ -18,7 +18,7 @@
 
 use crate::deadline::Deadline;
 use crate::error::{JobError, Panic, Rejection};
-use crate::job::ambient::Ambient;
+use crate::job::ambient;
 use crate::job::{Bell, JobContext, JobHandle, Waiting};
 use crate::park;
 use crate::pool::Pool;
@@ -104,7 +104,7 @@ impl Job {
             job: self.again(),
             call: Arc::clone(&call),
             location,
-            context: Ambient::context(),
+            context: ambient::Context::current(),
             at: Deadline::at(start).plus(after),
             until,
             alarm: None,
@@ -176,7 +176,7 @@ struct Second<T, E> {
     job: Job,
     call: Arc<Call<T, E>>,
     location: &'static Location<'static>,
-    context: Ambient,
+    context: ambient::Context,
     /// When it is due.
     at: Deadline,
     /// By when both must have ended.

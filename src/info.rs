@@ -1,5 +1,8 @@
 //! What is known of a job from outside: its id, its name, where it was spawned, how far it got.
 
+#[cfg(feature = "serde")]
+mod serial;
+
 use crate::priority::Priority;
 use crate::stop::Phase;
 use std::borrow::Cow;

@@ -1,5 +1,6 @@
 //! Lanes: named shares of a pool that keep out of each other's way.
 
+use crate::metrics::LaneMetrics;
 use crate::pool::Pool;
 use crate::priority::Priority;
 use crate::share::{Share, Terms, WhenFull};
@@ -185,6 +186,21 @@ impl Lane {
     #[must_use]
     pub fn name(&self) -> &str {
         self.share.terms.name.as_deref().unwrap_or_default()
+    }
+
+    /// A snapshot of its numbers; those of its jobs are in the [pool's](Pool::metrics), too.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("thumbnails").limit(4);
+    /// assert_eq!(lane.spawn_blocking(|| 1).wait().unwrap(), 1);
+    /// let metrics = lane.metrics();
+    /// assert_eq!((metrics.returned, metrics.run_time.count()), (1, 1));
+    /// assert_eq!((metrics.limit, metrics.most_running), (Some(4), Some(1)));
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> LaneMetrics {
+        self.share.lane_metrics()
     }
 
     pub(crate) fn share(&self) -> &Arc<Share> {

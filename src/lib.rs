@@ -56,6 +56,17 @@
 //! }
 //! ```
 //!
+//! # Seeing it
+//! [`Pool::metrics`] is a snapshot: where the jobs are, how those ended that were there, how long they
+//! waited and ran. [`Pool::overdue`] names the bodies that are late. An [`Observer`] is told of each
+//! step of each job. Three features, off by default, bring that to others:
+//!
+//! | feature | what it does |
+//! |---|---|
+//! | `tracing` | each job has a span, a child of its spawner's, and runs inside; a panic that nobody sees is an error event |
+//! | `metrics` | a `Publisher` brings a pool's metrics to the recorder of the crate `metrics`: Prometheus and others |
+//! | `serde` | metrics, reports and what is known of a job can be written; metrics can be read |
+//!
 //! # The laws
 //! Each is a module of tests in `tests/laws/`.
 //!
@@ -128,13 +139,13 @@
 //! | layer | modules | role |
 //! |---|---|---|
 //! | 0 | `sync` | the names of std's, loom's or shuttle's primitives, and what time it is |
-//! | 1 | `unwind` `deadline` `priority` | catching user panics · time that can not overflow · the classes of the queue |
+//! | 1 | `unwind` `deadline` `priority` `histogram` | catching user panics · time that can not overflow · the classes of the queue · how long something took, many times |
 //! | 2 | `clock` `spawner` `park` `wakers` `places` `lifecycle` `idle` `stop` `forecast` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · the places in a queue and who waits for one · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge · how long jobs take |
 //! | 3 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 4 | `error` | all public errors |
 //! | 5 | `job` | one job: its cell, its word of state, its two faces |
-//! | 6 | `queue` `metrics` `aside` | push, and find in policy order · counters · user code that holds nobody up |
-//! | 7 | `worker` | one thread: find, run, or park |
+//! | 6 | `queue` `metrics` `observer` `aside` | push, and find in policy order · counters · who watches a pool · user code that holds nobody up |
+//! | 7 | `worker` `publish` | one thread: find, run, or park · metrics through the facade of that name |
 //! | 8 | `bulkhead` | how many jobs of a lane run |
 //! | 9 | `share` | a pool, or a lane of it, as its jobs know it |
 //! | 10 | `pool` | the one door |
@@ -156,6 +167,7 @@ mod default_pool;
 mod error;
 mod forecast;
 mod hedge;
+mod histogram;
 mod idle;
 mod info;
 mod job;
@@ -164,11 +176,14 @@ mod lifecycle;
 mod load;
 mod map;
 mod metrics;
+mod observer;
 mod park;
 mod permit;
 mod places;
 mod pool;
 mod priority;
+#[cfg(feature = "metrics")]
+mod publish;
 mod queue;
 #[cfg(all(test, punctual_shuttle))]
 mod scenarios;
@@ -196,6 +211,7 @@ pub use default_pool::{
 };
 pub use error::{BuildError, Checked, JobError, JoinError, Panic, Rejection, Stop, Stopped};
 pub use hedge::Hedge;
+pub use histogram::Latencies;
 pub use info::{JobId, JobInfo};
 pub use job::{
     AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, StopGuard, checkpoint,
@@ -204,10 +220,13 @@ pub use job::{
 pub use lane::Lane;
 pub use load::Load;
 pub use map::{Map, MapIter};
-pub use metrics::Metrics;
+pub use metrics::{LaneMetrics, Metrics};
+pub use observer::{Observer, Outcome};
 pub use permit::{Permit, Reserve};
 pub use pool::Pool;
 pub use priority::Priority;
+#[cfg(feature = "metrics")]
+pub use publish::Publisher;
 pub use queue::Order;
 pub use scope::{Scope, ScopePolicy, ScopedHandle, ScopedJob};
 pub use set::JobSet;

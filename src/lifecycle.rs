@@ -55,11 +55,11 @@ impl Lifecycle {
         stage(word) > Stage::Open
     }
 
-    /// Rises to `to`; a later stage stays.
-    pub(crate) fn rise(&self, to: Stage) {
+    /// Rises to `to`; a later stage stays. `true` for the one that raised it.
+    pub(crate) fn rise(&self, to: Stage) -> bool {
         let raised = |word| (stage(word) < to).then_some(word & COUNT | (to as u64) << STAGE_SHIFT);
         // ORDERING: AcqRel. Release pairs with the Acquires of `enter` and `stage`; Acquire as in `leave`.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised).is_ok()
     }
 
     pub(crate) fn stage(&self) -> Stage {

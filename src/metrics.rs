@@ -1,13 +1,24 @@
-//! How many jobs a pool has, and how those ended that it had.
+//! How many jobs a pool has, how those ended that it had, and how long they took.
 
+mod lane;
+
+pub use lane::LaneMetrics;
+
+use crate::histogram::{Histogram, Latencies};
 use crate::job::Tally;
+use crate::priority::Priority;
 use crate::stop::Phase;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, Statistic};
+use std::time::Duration;
 
-/// A snapshot of a pool's counts.
+/// A snapshot of a pool's numbers.
 ///
 /// Every job that was accepted is counted once in exactly one of the outcomes, or is
-/// [`unresolved`](Self::unresolved).
+/// [`unresolved`](Self::unresolved). The numbers are read one after the other while jobs go on: none
+/// of [`queued`](Self::queued), [`running`](Self::running) and [`overdue`](Self::overdue) is ever more
+/// than there were. When nothing goes on, all are exact. It costs some microseconds.
+///
+/// With the feature `serde` it can be written and read; a field that is missing then is zero.
 ///
 /// # Examples
 ///
@@ -16,16 +27,31 @@ use crate::sync::{AtomicU64, Ordering};
 /// pool.spawn_blocking(|| ()).wait().unwrap();
 /// let metrics = pool.metrics();
 /// assert_eq!((metrics.accepted, metrics.returned, metrics.unresolved()), (1, 1, 0));
+/// assert_eq!((metrics.queue_wait.count(), metrics.run_time.count()), (1, 1));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Metrics {
     /// Threads there are.
     pub threads: usize,
     /// Threads that are parked.
     pub idle: usize,
-    /// Jobs that wait for a thread.
+    /// Threads that are neither parked nor looking for a job: mostly, those that are at one.
+    pub busy: usize,
+    /// Spare threads that are lent: each takes the place of one that is stuck or waits, while that does.
+    pub spare: usize,
+    /// Jobs that wait, of all priorities: for a thread, or for their lane to let them through.
     pub queued: usize,
+    /// Those of [`Priority::High`].
+    pub queued_high: usize,
+    /// Those of [`Priority::Normal`].
+    pub queued_normal: usize,
+    /// Those of [`Priority::Low`].
+    pub queued_low: usize,
+    /// Jobs whose body is being called, overdue or not.
+    pub running: usize,
     /// Jobs whose body goes on after their handle has resolved.
     pub overdue: usize,
     /// Alarms that the timekeeper watches.
@@ -48,6 +74,10 @@ pub struct Metrics {
     pub timed_out_queued: u64,
     /// Jobs stopped while they ran by a deadline.
     pub timed_out_running: u64,
+    /// How long the jobs that were started had waited, from `spawn` on.
+    pub queue_wait: Latencies,
+    /// How long each body ran that has returned, however it ended, and also if too late.
+    pub run_time: Latencies,
 }
 
 impl Metrics {
@@ -85,59 +115,162 @@ impl Metrics {
     }
 }
 
-/// The counters behind it.
+/// What the metrics are read from: the numbers of a pool, or of a part of it.
+///
+/// # Rules
+/// 1. What happens to a job is counted in the order in which it happens, and outcomes are read before
+///    the accepted jobs: so there are never too many outcomes.
+/// 2. A job that comes to where it is counted is counted before it can be in the next place, and
+///    places are read in the order in which a job comes to them: so no place has too many.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
-    accepted: AtomicU64,
+pub(crate) struct Scoreboard {
+    submitters: Apart<Submitters>,
+    workers: Apart<Workers>,
+    /// How long jobs had waited that were started, by their priority: also how many were.
+    queue_wait: [Histogram; 3],
+    /// How long bodies ran that have returned: also how many have.
+    run_time: Histogram,
+}
+
+/// Keeps what some threads write away from what others write: no two are in one line of a cache.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// What is written by those who submit.
+#[derive(Debug, Default)]
+struct Submitters {
+    accepted: [AtomicU64; 3],
     rejected: AtomicU64,
+}
+
+/// What is written by workers, and by those who end jobs in the queue.
+#[derive(Debug, Default)]
+struct Workers {
     returned: AtomicU64,
     failed: AtomicU64,
     panicked: AtomicU64,
     cancelled: [AtomicU64; 2],
     timed_out: [AtomicU64; 2],
+    /// How many were ended in the queue, by their priority.
+    claimed: [Statistic; 3],
+    given_up: Statistic,
+    /// How many of those whose handle had resolved without them have returned.
+    late: Statistic,
 }
 
-impl Counters {
-    pub(crate) fn accept(&self) {
-        add(&self.accepted);
+impl Scoreboard {
+    /// A job is accepted: it will be started, or claimed, or unaccepted.
+    pub(crate) fn accept(&self, priority: Priority) {
+        add(&self.submitters.0.accepted[class(priority)]);
     }
 
     /// A job that was accepted is refused after all.
-    pub(crate) fn unaccept(&self) {
+    pub(crate) fn unaccept(&self, priority: Priority) {
         // ORDERING: Release, as in `add`, though nothing was done before that a reader must see.
-        self.accepted.fetch_sub(1, Ordering::Release);
+        self.submitters.0.accepted[class(priority)].fetch_sub(1, Ordering::Release);
     }
 
+    /// A worker has started a job.
+    pub(crate) fn started(&self, priority: Priority, queue_wait: Duration) {
+        self.queue_wait[class(priority)].record(queue_wait);
+    }
+
+    /// A job was ended in the queue.
+    pub(crate) fn claimed(&self, priority: Priority) {
+        note(&self.workers.0.claimed[class(priority)]);
+    }
+
+    /// A body has returned, or unwound.
+    pub(crate) fn returned(&self, run_time: Duration) {
+        self.run_time.record(run_time);
+    }
+
+    /// A handle resolves without its body, which goes on.
+    pub(crate) fn given_up(&self) {
+        note(&self.workers.0.given_up);
+    }
+
+    /// A body has returned whose handle had resolved without it.
+    pub(crate) fn late(&self) {
+        note(&self.workers.0.late);
+    }
+
+    /// A job's outcome is decided.
     pub(crate) fn count(&self, tally: Tally) {
+        let workers = &self.workers.0;
         add(match tally {
-            Tally::Returned => &self.returned,
-            Tally::Failed => &self.failed,
-            Tally::Panicked => &self.panicked,
-            Tally::Cancelled(phase) => &self.cancelled[index(phase)],
-            Tally::TimedOut(phase) => &self.timed_out[index(phase)],
-            Tally::Rejected => &self.rejected,
+            Tally::Returned => &workers.returned,
+            Tally::Failed => &workers.failed,
+            Tally::Panicked => &workers.panicked,
+            Tally::Cancelled(phase) => &workers.cancelled[index(phase)],
+            Tally::TimedOut(phase) => &workers.timed_out[index(phase)],
+            Tally::Rejected(_) => &self.submitters.0.rejected,
         });
     }
 
+    /// How many were accepted; for a moment, this includes one that is being refused.
     pub(crate) fn accepted(&self) -> u64 {
-        get(&self.accepted)
+        self.accepted_by_class().iter().sum()
     }
 
-    /// The outcomes, and after them the accepted jobs: so there are never too many outcomes.
+    /// All but the numbers of threads and timers.
     pub(crate) fn snapshot(&self) -> Metrics {
+        let queued = self.accepted_by_class(); // rule 2
+        let waits = self.queue_wait.each_ref().map(Histogram::snapshot);
+        let gone = |class: usize| waits[class].count() + seen(&self.workers.0.claimed[class]);
+        let queued = [0, 1, 2].map(|class| between(queued[class], gone(class)));
+        let given_up = seen(&self.workers.0.given_up);
+        let overdue = between(given_up, seen(&self.workers.0.late));
+        let run_time = self.run_time.snapshot();
+        let mut queue_wait = Latencies::default();
+        waits.iter().for_each(|waits| queue_wait.merge(waits));
+        Metrics {
+            queued: queued.iter().sum(),
+            queued_high: queued[class(Priority::High)],
+            queued_normal: queued[class(Priority::Normal)],
+            queued_low: queued[class(Priority::Low)],
+            running: between(queue_wait.count(), run_time.count()),
+            overdue,
+            queue_wait,
+            run_time,
+            ..self.outcomes()
+        }
+    }
+
+    /// Rule 1.
+    fn outcomes(&self) -> Metrics {
+        let workers = &self.workers.0;
         let mut metrics = Metrics {
-            rejected: get(&self.rejected),
-            returned: get(&self.returned),
-            failed: get(&self.failed),
-            panicked: get(&self.panicked),
-            cancelled_queued: get(&self.cancelled[0]),
-            cancelled_running: get(&self.cancelled[1]),
-            timed_out_queued: get(&self.timed_out[0]),
-            timed_out_running: get(&self.timed_out[1]),
+            rejected: get(&self.submitters.0.rejected),
+            returned: get(&workers.returned),
+            failed: get(&workers.failed),
+            panicked: get(&workers.panicked),
+            cancelled_queued: get(&workers.cancelled[0]),
+            cancelled_running: get(&workers.cancelled[1]),
+            timed_out_queued: get(&workers.timed_out[0]),
+            timed_out_running: get(&workers.timed_out[1]),
             ..Metrics::default()
         };
         metrics.accepted = self.accepted();
         metrics
+    }
+
+    fn accepted_by_class(&self) -> [u64; 3] {
+        self.submitters.0.accepted.each_ref().map(get)
+    }
+}
+
+/// How many are between two places.
+fn between(came: u64, went: u64) -> usize {
+    usize::try_from(came.saturating_sub(went)).unwrap_or(usize::MAX)
+}
+
+fn class(priority: Priority) -> usize {
+    match priority {
+        Priority::Low => 0,
+        Priority::Normal => 1,
+        Priority::High => 2,
     }
 }
 
@@ -159,14 +292,27 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Acquire)
 }
 
+fn note(counter: &Statistic) {
+    // ORDERING: Release pairs with the Acquire in `seen`: what a job does next is read before.
+    counter.fetch_add(1, Ordering::Release);
+}
+
+fn seen(counter: &Statistic) -> u64 {
+    // ORDERING: Acquire, see `note`; and so that what is read next is read after this.
+    counter.load(Ordering::Acquire)
+}
+
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
+    use crate::error::Rejection;
+
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn every_end_is_counted_in_its_own_place() {
         use Phase::{Queued, Running};
-        let counters = Counters::default();
+        let board = Scoreboard::default();
         let ends = [
             Tally::Returned,
             Tally::Failed,
@@ -175,14 +321,15 @@ mod tests {
             Tally::Cancelled(Running),
             Tally::TimedOut(Queued),
             Tally::TimedOut(Running),
-            Tally::Rejected,
+            Tally::Rejected(Rejection::QueueFull),
         ];
         for (times, end) in (1..).zip(ends) {
-            (0..times).for_each(|_| counters.count(end));
+            (0..times).for_each(|_| board.count(end));
         }
-        (0..31).for_each(|_| counters.accept());
-        counters.unaccept();
-        let metrics = counters.snapshot();
+        (0..31).for_each(|_| board.accept(Priority::Normal));
+        (0..30).for_each(|_| board.claimed(Priority::Normal));
+        board.unaccept(Priority::Normal);
+        let metrics = board.snapshot();
         let expected = Metrics {
             accepted: 30,
             rejected: 8,
@@ -195,9 +342,48 @@ mod tests {
             timed_out_running: 7,
             ..Metrics::default()
         };
-        assert_eq!((&metrics, counters.accepted()), (&expected, 30));
+        assert_eq!((&metrics, board.accepted()), (&expected, 30));
         assert_eq!((metrics.resolved(), metrics.unresolved()), (28, 2));
         let early = Metrics { accepted: 1, ..metrics };
         assert_eq!(early.unresolved(), 0, "never below zero");
+    }
+
+    #[test]
+    fn a_job_is_in_one_place_at_a_time() {
+        use Priority::{High, Low, Normal};
+        let board = Scoreboard::default();
+        let places = || {
+            let now = board.snapshot();
+            let queued = [now.queued_low, now.queued_normal, now.queued_high];
+            assert_eq!(now.queued, queued.iter().sum::<usize>());
+            (queued, now.running, now.overdue)
+        };
+        for (priority, times) in [(Low, 1), (Normal, 2), (High, 3)] {
+            (0..times).for_each(|_| board.accept(priority));
+        }
+        assert_eq!(places(), ([1, 2, 3], 0, 0));
+        board.started(High, MS);
+        board.started(Low, MS * 3);
+        board.claimed(Normal);
+        board.unaccept(High);
+        assert_eq!(places(), ([0, 1, 1], 2, 0));
+        board.given_up();
+        assert_eq!(places(), ([0, 1, 1], 2, 1));
+        board.returned(MS * 5);
+        board.late();
+        assert_eq!(places(), ([0, 1, 1], 1, 0));
+        board.returned(MS * 7);
+        let now = board.snapshot();
+        let waits = (now.queue_wait.count(), now.queue_wait.min(), now.queue_wait.max());
+        assert_eq!(waits, (2, MS, MS * 3));
+        let runs = (now.run_time.count(), now.run_time.min(), now.run_time.max());
+        assert_eq!(runs, (2, MS * 5, MS * 7));
+    }
+
+    #[test]
+    fn those_who_submit_and_those_who_work_write_apart() {
+        let board = Scoreboard::default();
+        let at = [&raw const board.submitters, (&raw const board.workers).cast()];
+        assert!(at.iter().all(|at| at.addr() % 128 == 0) && at[0] != at[1]);
     }
 }

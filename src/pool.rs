@@ -98,6 +98,7 @@ impl fmt::Debug for Pool {
             .field("metrics", &self.metrics())
             .field("unfinished", &core.crew.lifecycle.unfinished())
             .field("entries", &counts.queued())
+            .field("live_entries", &core.crew.queued())
             .field("searching", &counts.searching())
             .field("workers", &core.crew.workers())
             .field("at_desks", &core.crew.infos(|_| true))

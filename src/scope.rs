@@ -76,8 +76,8 @@ impl Pool {
     ///
     /// # Blocking
     /// This thread, until the last job has ended; one that never looks whether to stop is waited for,
-    /// however long. It is not for async code. In a job of the same pool it holds that job's thread:
-    /// give the pool room for both.
+    /// however long. It is not for async code. In a job of the same pool, this thread runs those
+    /// that still wait, one after the other (law 12).
     ///
     /// # Panics
     /// If `f` panics: its jobs are stopped and waited for, and the panic goes on. If a job panicked

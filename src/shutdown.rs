@@ -112,6 +112,7 @@ pub struct Shutdown {
 /// assert_eq!(report.to_string(), "0 jobs finished, 0 never started, 0 still running");
 /// ```
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// How many jobs ended in any other way than by this shutdown's catching them in the queue.
@@ -249,9 +250,15 @@ impl Core {
     }
 
     fn refuse_new(&self, stage: Stage) {
-        self.crew.lifecycle.rise(stage);
+        let begun = self.crew.lifecycle.rise(stage);
         self.close_places();
         self.retire();
+        if begun {
+            self.watch.tell(|observer| match stage {
+                Stage::Stopping => observer.shutdown_begun(),
+                _ => observer.drain_begun(),
+            });
+        }
     }
 
     /// Ends all that waits, asks all that runs to stop. What comes later sees the stage.

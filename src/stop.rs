@@ -32,6 +32,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Cause {
     /// `cancel()` or `abort()` was called on one of the job's handles.
     Caller,
@@ -77,6 +79,8 @@ impl fmt::Display for Cause {
 /// assert_eq!(job.wait().unwrap_err().phase(), Some(Phase::Queued));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Phase {
     /// Before it started: its body was never called, and is safe to submit again.
     Queued,

@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 /// small there, so that it is done at all.
 pub(crate) const MODEL: bool = cfg!(punctual_shuttle);
 
+/// A number that is only shown: nothing is decided by it. So it is std's in models, too, and no step
+/// of theirs.
+pub(crate) type Statistic = std::sync::atomic::AtomicU64;
+
 pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
 
 #[cfg(not(any(punctual_loom, punctual_shuttle)))]

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
 use support::{Busy, Gate, PATIENCE, error, ms, news, outcome, pool_of, quiet_panic, until};
 
 fn one_place(policy: WhenFull, places: usize) -> Pool {

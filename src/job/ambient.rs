@@ -1,145 +1,58 @@
-//! What a job takes along from where it was spawned: the tokio runtime's context.
+//! What a job takes along from where it was spawned: the tokio runtime's context, and the span.
 //!
-//! Without the feature `tokio` there is nothing to take.
+//! Each is there with the feature of its name; without it there is nothing to take.
 
-#[cfg(not(feature = "tokio"))]
-pub(crate) use none::Ambient;
-#[cfg(feature = "tokio")]
-pub(crate) use tokio_context::Ambient;
+mod runtime;
+mod span;
 
-#[cfg(not(feature = "tokio"))]
-mod none {
-    pub(crate) struct Ambient;
+use crate::job::Tally;
+use crate::job::cell::Head;
+use runtime::Runtime;
+use span::Carried;
 
-    /// Where there is nothing to enter.
-    pub(crate) struct Nowhere;
-
-    impl Ambient {
-        pub(crate) fn capture(_submitted: std::time::Instant) -> Self {
-            Self
-        }
-
-        pub(crate) fn context() -> Self {
-            Self
-        }
-
-        pub(crate) fn enter(&self) -> Nowhere {
-            Nowhere
-        }
-
-        pub(crate) fn release(self) {}
-    }
+/// What a job takes along.
+pub(crate) struct Ambient {
+    span: Carried,
+    runtime: Runtime,
 }
 
-#[cfg(feature = "tokio")]
-mod tokio_context {
-    use std::sync::mpsc;
-    use std::time::Instant;
-    use tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
-
-    /// The runtime a job was spawned in, if any.
-    pub(crate) struct Ambient {
-        runtime: Option<Handle>,
-        _clock: Option<HeldClock>,
+impl Ambient {
+    /// Taken on the thread that spawns.
+    pub(crate) fn capture(job: &Head) -> Self {
+        Self { span: Carried::capture(job), runtime: Runtime::capture(job.submitted) }
     }
 
-    /// Keeps a paused tokio clock from running ahead: an outstanding job is work to be done.
-    ///
-    /// Tokio holds its clock while one of its own blocking tasks is outstanding, and offers no
-    /// other way to ask for it. So such a task waits here; only tests pause the clock.
-    struct HeldClock {
-        _until_dropped: mpsc::Sender<()>,
+    /// Entered for as long as the body is called, on the thread that calls it.
+    pub(super) fn enter(&self, job: &Head) -> impl Sized + use<'_> {
+        let span = self.span.enter();
+        self.span.note_start(job);
+        (self.runtime.enter(), span) // left in this order
     }
 
-    impl Ambient {
-        pub(crate) fn capture(submitted: Instant) -> Self {
-            let runtime = Handle::try_current().ok();
-            let paused = runtime.as_ref().filter(|runtime| has_paused_clock(runtime, submitted));
-            let clock = paused.map(HeldClock::new);
-            Self { runtime, _clock: clock }
-        }
-
-        /// The runtime alone, to spawn a job in later: nothing is outstanding yet.
-        pub(crate) fn context() -> Self {
-            Self { runtime: Handle::try_current().ok(), _clock: None }
-        }
-
-        pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
-            self.runtime.as_ref().map(Handle::enter)
-        }
-
-        /// Lets go of the runtime, and of its clock: the handle's waker has been woken.
-        pub(crate) fn release(self) {} // it is dropped here
+    /// Ends the job's span before its outcome can be seen: who waits for the one finds the other.
+    /// `true` if there was none, and so no user code was called.
+    pub(crate) fn leave(&mut self, job: &Head, came_of_it: impl FnOnce() -> Tally) -> bool {
+        self.span.leave(job, came_of_it)
     }
 
-    impl HeldClock {
-        fn new(runtime: &Handle) -> Self {
-            let (send, receive) = mpsc::channel::<()>();
-            drop(runtime.spawn_blocking(move || receive.recv().is_err()));
-            Self { _until_dropped: send }
-        }
-    }
-
-    /// Whether the runtime's clock stands still. Only a current-thread runtime's can.
-    ///
-    /// A clock that runs shows a time between two readings of the real one; that settles it with
-    /// one reading in all but a test. Otherwise it is looked at until the real clock has moved.
-    pub(super) fn has_paused_clock(runtime: &Handle, submitted: Instant) -> bool {
-        if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
-            return false;
-        }
-        let first = tokio::time::Instant::now();
-        let shown = first.into_std();
-        if shown >= submitted && shown <= Instant::now() {
-            return false;
-        }
-        let real = Instant::now();
-        while Instant::now() == real {
-            std::hint::spin_loop();
-        }
-        tokio::time::Instant::now() == first
-    }
+    /// Lets go of the runtime, and of its clock: the handle's waker has been woken.
+    pub(super) fn release(self) {} // it is dropped here
 }
 
-#[cfg(all(test, feature = "tokio", not(punctual_loom)))]
-mod tests {
-    use super::tokio_context::{Ambient, has_paused_clock};
-    use std::time::{Duration, Instant};
-    use tokio::runtime::{Builder, Handle, Runtime};
+/// Where a job is to be spawned from later, as if it were now: nothing is outstanding yet.
+pub(crate) struct Context {
+    span: Carried,
+    runtime: Runtime,
+}
 
-    fn one_thread() -> Runtime {
-        Builder::new_current_thread().enable_time().build().expect("a runtime")
+impl Context {
+    pub(crate) fn current() -> Self {
+        Self { span: Carried::current(), runtime: Runtime::current() }
     }
 
-    fn is_paused() -> bool {
-        has_paused_clock(&Handle::current(), Instant::now())
-    }
-
-    #[test]
-    fn only_a_clock_that_stands_still_is_paused_wherever_it_was_moved_to() {
-        one_thread().block_on(async {
-            assert!(!is_paused(), "it runs");
-            tokio::time::pause();
-            assert!(is_paused(), "it shows the past");
-            tokio::time::advance(Duration::from_secs(3600)).await;
-            assert!(is_paused(), "it shows the future");
-            tokio::time::resume();
-            assert!(!is_paused(), "it runs again");
-        });
-        let many = Builder::new_multi_thread().worker_threads(1).enable_time().build();
-        many.expect("a runtime").block_on(async { assert!(!is_paused(), "it can not be paused") });
-    }
-
-    #[test]
-    fn the_runtime_of_the_spawner_is_entered_elsewhere() {
-        let runtime = one_thread();
-        let inside = runtime.block_on(async { Ambient::capture(Instant::now()) });
-        let outside = Ambient::capture(Instant::now());
-        assert!(outside.enter().is_none() && Handle::try_current().is_err());
-        let entered = inside.enter();
-        assert!(entered.is_some() && Handle::try_current().is_ok());
-        drop(entered);
-        assert!(Handle::try_current().is_err());
-        inside.release();
+    /// Entered for as long as it is spawned.
+    pub(crate) fn enter(&self) -> impl Sized + use<'_> {
+        let span = self.span.enter();
+        (self.runtime.enter(), span) // left in this order
     }
 }

@@ -1,5 +1,6 @@
 //! The shared cell: a head that everybody sees, and a slot for the body, then the outcome.
 
+use crate::clock::Recent;
 use crate::error::{JobError, Panic, Stop};
 use crate::info::{Identity, JobId, JobInfo};
 use crate::job::ambient::Ambient;
@@ -52,7 +53,7 @@ pub(crate) struct Head {
 /// What the worker's side can do with the slot without knowing its types.
 pub(crate) trait Run: Send + Sync {
     /// Calls the body and sees its result through to the end.
-    fn run(&self, cx: &JobContext);
+    fn run(&self, cx: &JobContext, recent: &mut Recent);
 
     /// Drops the body, captures and all, and gives what must outlive that until the job is
     /// published. Panics on the way become their payloads.
@@ -116,7 +117,6 @@ impl Head {
         settings: Option<Box<Settings>>,
         priority: Priority,
         submitted: Instant,
-        has_place: bool,
         location: &'static Location<'static>,
     ) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl Head {
             location,
             owner,
             submitted,
-            has_place,
+            has_place: false,
             started: OnceLock::new(),
             stopped: OnceLock::new(),
             waker: Mutex::new(None),
@@ -166,6 +166,17 @@ impl Head {
     /// Whether the body goes on after the handle has resolved without it.
     pub(crate) fn is_overdue(&self) -> bool {
         self.state.is_given_up() && !self.state.has_ended()
+    }
+
+    /// How long it was in the queue, if it has started, or is just about to.
+    pub(crate) fn queue_wait(&self) -> Duration {
+        let started = self.started.get().copied().unwrap_or(self.submitted);
+        started.saturating_duration_since(self.submitted)
+    }
+
+    /// How long the body has run at `now`.
+    pub(crate) fn run_time(&self, now: Instant) -> Duration {
+        self.started.get().map_or(Duration::ZERO, |started| now.saturating_duration_since(*started))
     }
 
     /// How long the job was queued and how long it has run, at `now`.

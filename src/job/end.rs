@@ -3,9 +3,9 @@
 
 use crate::error::{Panic, Rejection};
 use crate::job::cell::{Cell, Head, Run, Task};
-use crate::job::state::{Early, Requested};
+use crate::job::state::{Early, Published, Requested};
 use crate::job::waiting::Waiting;
-use crate::job::{Bell, Ended, Tally};
+use crate::job::{Bell, Ended, News, Tally};
 use crate::park;
 use crate::stop::{Cause, Phase};
 use crate::sync::thread;
@@ -82,9 +82,27 @@ impl Cell {
             let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
             self.head.untie_timer();
             let _ = self.head.stopped.set(self.head.now());
-            self.head.owner.overdue(&self.head);
-            self.head.owner.decided(Tally::stopped(cause, Phase::Running));
-            self.publish(false);
+            let tally = Tally::stopped(cause, Phase::Running);
+            let no_spare = self.head.owner.overdue(&self.head);
+            self.head.owner.decided(tally);
+            let _ = self.publish(false);
+            if self.head.state.may_tell_overdue() {
+                self.tell_overdue();
+            }
+            if no_spare {
+                self.head.owner.tell(&self.head, News::NoSpare);
+            }
+        }
+    }
+
+    /// Tells who watches the pool that the job was given up, and then whether the body is through.
+    pub(super) fn tell_overdue(&self) {
+        let head = &self.head;
+        let cause = head.state.cause().unwrap_or(Cause::Deadline);
+        head.owner.tell(head, News::Ended(Tally::stopped(cause, Phase::Running)));
+        head.owner.tell(head, News::Overdue);
+        if head.state.told_overdue() {
+            head.owner.tell(head, News::ReturnedLate);
         }
     }
 
@@ -113,18 +131,23 @@ impl Cell {
     }
 
     fn drop_body_and_publish(&self, end: Early) {
-        let (ambient, panics) = self.slot.drop_body();
+        let tally = match end {
+            Early::Stopped(cause) => Tally::stopped(cause, Phase::Queued),
+            Early::Refused(why) => Tally::Rejected(why),
+        };
+        let (mut ambient, panics) = self.slot.drop_body();
         for payload in panics.into_iter().flatten() {
             self.head.unseen_panic(payload);
         }
-        self.head.owner.decided(match end {
-            Early::Stopped(cause) => Tally::stopped(cause, Phase::Queued),
-            Early::Refused(_) => Tally::Rejected,
-        });
-        self.publish(true);
+        if let Some(ambient) = &mut ambient {
+            ambient.leave(&self.head, || tally);
+        }
+        self.head.owner.decided(tally);
+        let _ = self.publish(true);
         if let Some(ambient) = ambient {
             ambient.release();
         }
+        self.head.owner.tell(&self.head, News::Ended(tally));
     }
 }
 
@@ -181,8 +204,8 @@ impl Leftover {
 }
 
 impl<S: Run + ?Sized> Cell<S> {
-    /// Shows the outcome to the handle; `ended` if the body is through.
-    pub(super) fn publish(&self, ended: bool) {
+    /// Shows the outcome to the handle; `ended` if the body is through. Gives what there was to do.
+    pub(super) fn publish(&self, ended: bool) -> Published {
         let todo = self.head.state.publish(ended);
         if todo.detached {
             self.drop_outcome();
@@ -195,6 +218,7 @@ impl<S: Run + ?Sized> Cell<S> {
         if todo.end_wakers {
             self.head.wake_end_wakers();
         }
+        todo
     }
 
     /// Waits until who gave the body up has published: nobody may see the end before the outcome.

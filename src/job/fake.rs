@@ -78,8 +78,9 @@ impl Fake {
     ) -> (Task, JobHandle<T, E>) {
         let now = self.clock.now();
         let owner: Arc<dyn Owner> = Arc::clone(self) as _;
-        let head = Head::new(owner, settings, priority, now, false, Location::caller());
-        new_job(head, Body { call, on_late: None, ambient: Ambient::capture(now) })
+        let head = Head::new(owner, settings, priority, now, Location::caller());
+        let ambient = Ambient::capture(&head);
+        new_job(head, Body { call, on_late: None, ambient })
     }
 
     /// What was told since this was last asked.
@@ -113,9 +114,15 @@ impl Owner for Fake {
         self.note(Told::Claimed(end));
     }
 
-    fn overdue(&self, _: &Head) {}
+    fn overdue(&self, _: &Head) -> bool {
+        false
+    }
 
-    fn returned(&self, _: &Head, _: Instant, _: bool) {}
+    fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
+        true
+    }
+
+    fn late(&self) {}
 
     fn let_through(&self, _: &Task, _: Next) {}
 
@@ -135,6 +142,10 @@ impl Owner for Fake {
         if let Some(hold) = hold {
             let _ = hold.recv();
         }
+    }
+
+    fn tell(&self, _: &Head, _: News) -> bool {
+        false
     }
 
     fn ended(&self) {

@@ -65,7 +65,37 @@ pub(crate) enum Tally {
     Panicked,
     Cancelled(Phase),
     TimedOut(Phase),
-    Rejected,
+    Rejected(Rejection),
+}
+
+impl Tally {
+    /// In a word, for the job's span.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Cancelled(_) => "cancelled",
+            Self::TimedOut(_) => "timed out",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
+/// What those who watch a pool are told of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Its body is about to be called.
+    Started,
+    /// Its outcome is there for its handle to take.
+    Ended(Tally),
+    /// Its body goes on after that.
+    Overdue,
+    /// And has returned at last.
+    ReturnedLate,
+    /// It is overdue, and no thread is left to take the place of its own.
+    NoSpare,
 }
 
 impl Tally {
@@ -98,11 +128,17 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// The job was claimed in the queue, to end like this: its place is free.
     fn claimed(&self, head: &Head, end: Early);
 
-    /// The handle of the job has resolved, or is just about to, and its body goes on.
-    fn overdue(&self, head: &Head);
+    /// The handle of the job has resolved, or is just about to, and its body goes on. `true` if there
+    /// was to be another thread for the one that it holds, and none is left.
+    #[must_use]
+    fn overdue(&self, head: &Head) -> bool;
 
-    /// The body has returned, just now; `stopped` says whether it had been asked to stop.
-    fn returned(&self, head: &Head, now: Instant, stopped: bool);
+    /// The body has returned, just now; `stopped` says whether it had been asked to stop. `true` if
+    /// little was to be done for that: no other job goes on in its place.
+    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool;
+
+    /// The body of a job that was overdue is through, hook and all.
+    fn late(&self);
 
     /// A bulkhead has let the job through: it goes on to the next.
     fn let_through(&self, task: &Task, next: Next);
@@ -119,6 +155,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
 
     /// The job's outcome is decided.
     fn decided(&self, tally: Tally);
+
+    /// Calls whoever watches the pool: user code. `false` if nobody does.
+    fn tell(&self, head: &Head, news: News) -> bool;
 
     /// All is done for the job: its body has returned or was dropped, its outcome is published.
     fn ended(&self);

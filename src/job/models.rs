@@ -66,10 +66,11 @@ impl Host {
     ) -> (Task, JobHandle<()>) {
         let now = self.clock().now();
         let owner = Arc::clone(self) as Arc<dyn Owner>;
-        let head = Head::new(owner, None, Priority::Normal, now, false, Location::caller());
+        let head = Head::new(owner, None, Priority::Normal, now, Location::caller());
         let call = |_: &JobContext| Ok(());
         let on_late: Option<Box<dyn FnOnce(()) + Send>> = Some(Box::new(on_late));
-        new_job(head, Body { call, on_late, ambient: Ambient::capture(now) })
+        let ambient = Ambient::capture(&head);
+        new_job(head, Body { call, on_late, ambient })
     }
 }
 
@@ -81,9 +82,10 @@ pub(crate) fn job_of<T: Send + 'static>(
 ) -> (Task, JobHandle<T>) {
     let now = owner.clock().now();
     let settings = settings.map(Box::new);
-    let head = Head::new(owner, settings, Priority::Normal, now, false, Location::caller());
+    let head = Head::new(owner, settings, Priority::Normal, now, Location::caller());
     let call = move |cx: &JobContext| Ok::<_, Infallible>(call(cx));
-    new_job(head, Body { call, on_late: None, ambient: Ambient::capture(now) })
+    let ambient = Ambient::capture(&head);
+    new_job(head, Body { call, on_late: None, ambient })
 }
 
 impl Owner for Host {
@@ -103,9 +105,15 @@ impl Owner for Host {
 
     fn claimed(&self, _: &Head, _: Early) {}
 
-    fn overdue(&self, _: &Head) {}
+    fn overdue(&self, _: &Head) -> bool {
+        false
+    }
 
-    fn returned(&self, _: &Head, _: Instant, _: bool) {}
+    fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
+        true
+    }
+
+    fn late(&self) {}
 
     fn let_through(&self, _: &Task, _: Next) {}
 
@@ -119,8 +127,12 @@ impl Owner for Host {
         end();
     }
 
-    fn decided(&self, _tally: Tally) {
+    fn decided(&self, _: Tally) {
         self.decided.add();
+    }
+
+    fn tell(&self, _: &Head, _: News) -> bool {
+        false
     }
 
     fn ended(&self) {

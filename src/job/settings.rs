@@ -8,7 +8,7 @@ use crate::stop::TokenLink;
 use crate::sync::Mutex;
 use crate::timekeeper::Armed;
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A job's settings; a job without any has no box for them.
@@ -30,6 +30,13 @@ pub(crate) struct Settings {
     pub(crate) ties: Mutex<Ties>,
     /// Set when the body is overdue, until it has returned.
     pub(crate) is_stuck: Mutex<bool>,
+}
+
+impl Settings {
+    /// By when its handle must resolve, if it has a deadline.
+    pub(crate) fn limit(&self) -> Option<Instant> {
+        self.deadline?.plus(self.grace.unwrap_or(Duration::ZERO)).instant()
+    }
 }
 
 /// What must be undone when the job ends. Each tie undoes itself when dropped.

@@ -45,6 +45,14 @@ const REFUSED_SHIFT: u32 = 12;
 const REFUSED: u32 = 7 << REFUSED_SHIFT;
 /// It was decided without waiting for the running body.
 const GIVEN_UP: u32 = 1 << 15;
+/// Who watches the pool was told of the start. Never set where nobody watches; nor are the next three.
+const START_TOLD: u32 = 1 << 16;
+/// The job was given up, which is to be told after its start.
+const OVERDUE: u32 = 1 << 17;
+/// And was told.
+const OVERDUE_TOLD: u32 = 1 << 18;
+/// The body of a job that was given up is through, which is to be told after that.
+const LATE: u32 = 1 << 19;
 
 /// As many as three bits can tell.
 const CAUSES: [Cause; 7] = [
@@ -182,6 +190,39 @@ impl State {
     pub(crate) fn end(&self) -> bool {
         // ORDERING: AcqRel, as in `publish`; Release pairs with the Acquire in `watch_end` and `load`.
         self.0.fetch_or(ENDED, Ordering::AcqRel) & END_WAKERS != 0
+    }
+
+    /// The worker has told of the start; `true` if the job was given up since: it tells that next.
+    #[must_use]
+    pub(crate) fn told_start(&self) -> bool {
+        self.meet(START_TOLD, OVERDUE)
+    }
+
+    /// The job was given up; `true` if that can be told now. If not, the worker tells it next.
+    #[must_use]
+    pub(crate) fn may_tell_overdue(&self) -> bool {
+        self.meet(OVERDUE, START_TOLD)
+    }
+
+    /// It was told that the job was given up; `true` if the body is through since: whoever told the
+    /// one tells the other next.
+    #[must_use]
+    pub(crate) fn told_overdue(&self) -> bool {
+        self.meet(OVERDUE_TOLD, LATE)
+    }
+
+    /// The body of a job that was given up is through; `true` if that can be told now. If not, whoever
+    /// tells that it was given up tells it next.
+    #[must_use]
+    pub(crate) fn may_tell_late(&self) -> bool {
+        self.meet(LATE, OVERDUE_TOLD)
+    }
+
+    /// Of two that meet here, the later one is told so.
+    fn meet(&self, own: u32, other: u32) -> bool {
+        // ORDERING: AcqRel; the later one sees the other by the word alone. Acquire and Release let it
+        // see, too, what the user's code did that was told first.
+        self.0.fetch_or(own, Ordering::AcqRel) & other != 0
     }
 
     /// A waker is in its slot; `true` if the outcome was ready before, and nobody will wake it.

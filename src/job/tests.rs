@@ -13,6 +13,7 @@ use std::time::Duration;
 mod end;
 mod handle;
 mod listen;
+mod recent;
 mod time;
 
 fn ms(n: u64) -> Duration {

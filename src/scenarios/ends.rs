@@ -190,7 +190,7 @@ fn a_shutdown_from_inside() {
 /// The last handle of a pool is dropped by one of its own jobs.
 fn the_last_pool_dropped_by_its_own_job() {
     let pool = builder().threads(..=2).keep_alive(ms(1)).build().expect("no thread yet");
-    let core = Arc::clone(pool.core());
+    let share = Arc::clone(pool.share());
     let books = Books::default();
     let entry = books.entry();
     let own = pool.clone();
@@ -207,7 +207,7 @@ fn the_last_pool_dropped_by_its_own_job() {
     let child = books.entry();
     let late = outcome.expect("it returns").spawn(child.looks(1)); // no pool, no thread left, maybe
     assert_eq!(child.enter(&late.wait()), Seen::Returned);
-    books.close(Pool::of(core));
+    books.close(Pool::of(share));
 }
 
 /// A freed place is given to who waits for one; and the end of the pool is told to all who wait.

@@ -45,8 +45,8 @@ impl<'scope, T, E> ScopedHandle<'scope, T, E> {
         Self { stopper: plain.abort_handle(), plain: Some(plain), packet, members }
     }
 
-    /// Blocks this thread until the outcome is there. In a job of the same pool it holds that job's
-    /// thread.
+    /// Blocks this thread until the outcome is there; in a job of the same pool, it runs the job right
+    /// there if that still waits.
     ///
     /// The outcome of a job with a deadline is there by then, as that of any other. Its body may go
     /// on; the end of the scope waits for it.

@@ -4,7 +4,7 @@
 use crate::aside;
 use crate::clock::Clock;
 use crate::error::{JobError, Panic, Rejection};
-use crate::job::{Bell, Early, Head, JobHandle, Leftover, Next, Owner, Tally, Task};
+use crate::job::{Bell, Early, Head, JobHandle, Leftover, News, Next, Owner, Tally, Task};
 use crate::scope::ScopePolicy;
 use crate::scope::packet::Kept;
 use crate::share::Share;
@@ -208,12 +208,16 @@ impl Owner for Member {
         self.share.claimed(head, end);
     }
 
-    fn overdue(&self, head: &Head) {
-        self.share.overdue(head);
+    fn overdue(&self, head: &Head) -> bool {
+        self.share.overdue(head)
     }
 
-    fn returned(&self, head: &Head, now: Instant, stopped: bool) {
-        self.share.returned(head, now, stopped);
+    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
+        self.share.returned(head, now, stopped)
+    }
+
+    fn late(&self) {
+        self.share.late();
     }
 
     fn let_through(&self, task: &Task, next: Next) {
@@ -238,6 +242,12 @@ impl Owner for Member {
         if self.members.is_enough(tally) {
             aside::run(self.share.keeper(), self.members.stop(), Duration::ZERO);
         }
+    }
+
+    /// What an end that is enough leaves to be done takes time, too, as those do who watch.
+    fn tell(&self, head: &Head, news: News) -> bool {
+        let is_enough = matches!(news, News::Ended(tally) if self.members.is_enough(tally));
+        self.share.tell(head, news) || is_enough
     }
 
     fn ended(&self) {

@@ -6,7 +6,8 @@ use crate::forecast::Forecasts;
 use crate::info::JobInfo;
 use crate::job::Bell;
 use crate::lifecycle::Stage;
-use crate::metrics::Counters;
+use crate::metrics::Scoreboard;
+use crate::observer::Watch;
 use crate::places::Places;
 use crate::queue::Order;
 use crate::share::{Share, Stuck};
@@ -19,7 +20,8 @@ use std::sync::{Arc, Weak};
 /// What a pool's jobs, threads, lanes and handles share.
 pub(crate) struct Core {
     pub(crate) crew: Arc<Crew>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Scoreboard,
+    pub(crate) watch: Watch,
     pub(crate) order: Order,
     /// None where jobs are started whether they can be done or not.
     pub(crate) forecasts: Option<Forecasts>,
@@ -51,12 +53,14 @@ impl Core {
         crew: Arc<Crew>,
         keeper: Arc<Timekeeper<Bell>>,
         order: Order,
+        watch: Watch,
         on_unseen_panic: UnseenPanicHook,
     ) -> Arc<Self> {
         let forecasts = || Forecasts::new(keeper.clock().now());
         Arc::new(Self {
             crew,
-            counters: Counters::default(),
+            counters: Scoreboard::default(),
+            watch,
             order,
             forecasts: (order == Order::EarliestDeadline).then(forecasts),
             stuck: Stuck::default(),

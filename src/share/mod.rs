@@ -1,8 +1,9 @@
 //! A share of a pool: all of it, or a lane. The walk of a job through one.
 //!
-//! 1. [`admit`](Share::admit): may it come in? Not if the pool is closed, the queue is full, or it would
-//!    be too late. From here on it is counted, and has its place in the queue.
-//! 2. The job is made (in `submit`).
+//! 1. All of the job but its body is made (in `submit`): it has a name, and limits.
+//! 2. [`admit`](Share::admit): may it come in? Not if the pool is closed, the queue is full, or it would
+//!    be too late. Who watches the pool is told, and from here on it is counted, and has its place in
+//!    the queue. No user code is called between that and the next step: a shutdown waits for it.
 //! 3. [`submit`](Share::submit): it is tied to timer, token and parent; it passes the bulkheads from its
 //!    own lane up, or waits before one; then the crew queues it.
 //! 4. A worker runs it, or somebody ends it. Either tells its share through [`Owner`].
@@ -20,21 +21,19 @@ pub(crate) use core::{Core, Inside, UnseenPanicHook, payload_hook};
 pub(crate) use stuck::Stuck;
 
 use crate::bulkhead::Bulkhead;
-use crate::deadline::Deadline;
 use crate::error::Rejection;
 use crate::forecast::{Kind, Pace};
-use crate::job::{Next, Owner, Passage, Tally, Task};
+use crate::job::{Head, News, Next, Owner, Passage, Settings, Tally, Task};
 use crate::lifecycle::Stage;
-use crate::metrics::{Counters, Metrics};
+use crate::metrics::{LaneMetrics, Metrics, Scoreboard};
 use crate::places::{Place, Places};
 use crate::priority::Priority;
 use crate::share::room::{Entry, Room};
 use crate::stop::Cause;
 use crate::sync::{AtomicUsize, Ordering};
 use std::borrow::Cow;
-use std::panic::Location;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A pool, or a lane of one, as its jobs know it.
 pub(crate) struct Share {
@@ -45,14 +44,14 @@ pub(crate) struct Share {
     /// In its own queue, or that of the nearest above that has a limit.
     room: Option<Arc<Room>>,
     /// Of a lane only: the pool has its own.
-    pub(crate) counters: Counters,
-    /// Jobs that have come in and not been started, and those that run.
+    own_counters: Option<Scoreboard>,
+    /// Jobs that have come in and not been started, and those that run: for who asks often. (A
+    /// scoreboard knows them, too, but takes microseconds; and the pool's counts its lanes' jobs.)
     pub(crate) waiting: AtomicUsize,
     pub(crate) running: AtomicUsize,
     pub(crate) pace: Pace,
     /// Whether each of its jobs brings room for one thread more.
     is_elastic: bool,
-    is_lane: bool,
     is_listed: OnceLock<()>,
 }
 
@@ -67,16 +66,6 @@ pub(crate) struct Terms {
     pub(crate) default_grace: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) is_elastic: bool,
-}
-
-/// What a job that wants to come in says of itself.
-pub(crate) struct Asks<'a> {
-    pub(crate) name: Option<&'a str>,
-    pub(crate) key: Option<&'a str>,
-    pub(crate) submitted: Instant,
-    /// By when its outcome must be there, if it has a deadline.
-    pub(crate) limit: Option<Deadline>,
-    pub(crate) location: &'static Location<'static>,
 }
 
 /// How a job came in.
@@ -103,12 +92,11 @@ impl Share {
             room: room.or_else(|| parent.and_then(|parent| parent.room.clone())),
             core,
             terms,
-            counters: Counters::default(),
+            own_counters: parent.map(|_| Scoreboard::default()),
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             pace: Pace::default(),
             is_elastic,
-            is_lane: parent.is_some(),
             is_listed: OnceLock::new(),
         })
     }
@@ -152,15 +140,15 @@ impl Share {
         }
     }
 
-    /// Step 1. `place` is one that was reserved for it.
+    /// Step 2. `place` is one that was reserved for it.
     pub(crate) fn admit(
         self: &Arc<Self>,
         place: Option<Place>,
-        asks: &Asks<'_>,
+        head: &Head,
     ) -> Result<Admission, Rejection> {
         self.list();
         if self.core.stage() == Stage::Open {
-            if let Some(why) = self.turns_away(asks) {
+            if let Some(why) = self.turns_away(head) {
                 return Err(why);
             }
         }
@@ -169,13 +157,12 @@ impl Share {
             (None, Some(room)) => Some(room.enter(|| self.core.stage() == Stage::Open)?),
             (None, None) => None,
         };
-        self.core.counters.accept(); // before it enters: a shutdown waits for all that it counts
+        self.tell_accepted(head)?;
+        let count = |board: &Scoreboard| board.accept(head.priority);
+        self.counters().for_each(count); // before it enters: a shutdown waits for all that it counts
         if !self.core.crew.lifecycle.enter() {
-            self.core.counters.unaccept();
+            self.counters().for_each(|board| board.unaccept(head.priority));
             return Err(Rejection::ShutDown);
-        }
-        if self.is_lane {
-            self.counters.accept();
         }
         add(&self.waiting);
         Ok(match entry {
@@ -188,6 +175,17 @@ impl Share {
         })
     }
 
+    /// Tells whoever watches that a job is taken: before it is counted, since a shutdown waits for all
+    /// that it counts, and must not wait for user code.
+    fn tell_accepted(&self, head: &Head) -> Result<(), Rejection> {
+        let watch = &self.core.watch;
+        if watch.observer.is_some() && self.core.stage() != Stage::Open {
+            return Err(Rejection::ShutDown);
+        }
+        watch.tell(|observer| observer.accepted(&head.info()));
+        Ok(())
+    }
+
     /// A place for a job to come.
     pub(crate) fn try_place(&self) -> Result<Option<Place>, Rejection> {
         let Some(places) = self.places() else { return Ok(None) };
@@ -197,9 +195,10 @@ impl Share {
         })
     }
 
-    /// A job that was not admitted is counted.
-    pub(crate) fn count_rejected(&self) {
-        self.decided(Tally::Rejected);
+    /// A job that was not admitted, and of which there never was more than its head.
+    pub(crate) fn reject(&self, head: &Head, why: Rejection) {
+        self.decided(Tally::Rejected(why));
+        self.tell(head, News::Ended(Tally::Rejected(why)));
     }
 
     /// Step 3.
@@ -268,24 +267,31 @@ impl Share {
     }
 
     /// Why a job is turned away whether there is a place or not.
-    fn turns_away(&self, asks: &Asks<'_>) -> Option<Rejection> {
-        if asks.key.is_some_and(|key| self.core.stuck.has(key)) {
+    fn turns_away(&self, head: &Head) -> Option<Rejection> {
+        let settings = head.settings.as_ref()?;
+        if self.is_stuck(settings) {
             return Some(Rejection::Overdue);
         }
-        let (limit, forecasts) = (asks.limit?.instant()?, self.core.forecasts.as_ref()?);
-        let left = limit.saturating_duration_since(asks.submitted);
-        let needs = forecasts.needs(self.kind(asks.name, asks.location), asks.submitted)?;
+        let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
+        let left = limit.saturating_duration_since(head.submitted);
+        let needs = forecasts.needs(self.kind(head), head.submitted)?;
         let is_late = !left.is_zero() && needs.exceed(left, left, false); // one past its time times out
         is_late.then_some(Rejection::TooLate)
     }
 
     /// Jobs of one name are alike; or else those of one lane, or those that are spawned at one place.
-    fn kind(&self, name: Option<&str>, location: &'static Location<'static>) -> Kind {
+    fn kind(&self, head: &Head) -> Kind {
+        let name = head.settings.as_ref().and_then(|settings| settings.name.as_deref());
         match (name, &self.terms.name) {
             (Some(name), _) => Kind::of(name),
-            (None, Some(lane)) if self.is_lane => Kind::of(("lane", lane)),
-            _ => Kind::of(std::ptr::from_ref(location).addr()),
+            (None, Some(lane)) if self.own_counters.is_some() => Kind::of(("lane", lane)),
+            _ => Kind::of(std::ptr::from_ref(head.location).addr()),
         }
+    }
+
+    /// Whether a body is overdue that has the same key.
+    fn is_stuck(&self, settings: &Settings) -> bool {
+        settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key))
     }
 
     /// Lets a job that waits for the bulkhead `from` through all that are left, if none makes it wait.
@@ -304,7 +310,9 @@ impl Share {
         });
         let jumped = passes && task.head.passage().is_some_and(|way| way.jump(from, borrowed));
         if !jumped {
-            taken.into_iter().for_each(|n| self.give_permit_back(n));
+            for n in taken {
+                self.give_permit_back(n);
+            }
         }
         jumped
     }
@@ -316,11 +324,14 @@ impl Share {
         number.is_some_and(|n| job.head.passage().is_some_and(|way| way.has_passed(n)))
     }
 
-    fn give_permit_back(&self, number: usize) {
+    /// `true` if a job that waited for it goes on.
+    fn give_permit_back(&self, number: usize) -> bool {
         let closed = self.core.stage() == Stage::Stopping;
-        if let Some((task, next)) = self.bulkheads[number].leave(closed) {
-            task.head.owner.let_through(&task, next);
+        let next = self.bulkheads[number].leave(closed);
+        if let Some((task, next)) = &next {
+            task.head.owner.let_through(task, *next);
         }
+        next.is_some()
     }
 
     /// The share of a job, which every job has.
@@ -330,17 +341,31 @@ impl Share {
 }
 
 impl Share {
+    /// Of the whole pool.
     pub(crate) fn metrics(&self) -> Metrics {
         let crew = &self.core.crew;
         let counts = crew.counts();
         Metrics {
             threads: counts.total(),
             idle: counts.idle(),
-            queued: crew.queued(),
-            overdue: crew.at_desks().iter().filter(|(job, _)| job.head.is_overdue()).count(),
+            busy: counts.total().saturating_sub(counts.idle() + counts.searching()),
+            spare: crew.spares_lent(),
             timers: self.core.keeper.alarms(),
             ..self.core.counters.snapshot()
         }
+    }
+
+    /// Of a lane; those of a pool are all zero.
+    pub(crate) fn lane_metrics(&self) -> LaneMetrics {
+        let numbers = self.own_counters.as_ref().map(Scoreboard::snapshot).unwrap_or_default();
+        let most_running = self.bulkhead().map(|bulkhead| bulkhead.taken().1);
+        let name = self.terms.name.as_deref().unwrap_or_default().to_owned();
+        LaneMetrics::new(name, self.bulkhead().map(|own| own.limit()), most_running, numbers)
+    }
+
+    /// Where what happens to its jobs is counted.
+    fn counters(&self) -> impl Iterator<Item = &Scoreboard> {
+        std::iter::once(&self.core.counters).chain(&self.own_counters)
     }
 }
 

@@ -2,14 +2,16 @@
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
-use crate::job::{Bell, Early, Head, Held, Next, Owner, Tally, Task};
+use crate::job::{Bell, Early, Head, Held, News, Next, Owner, Passage, Tally, Task};
+use crate::metrics::Scoreboard;
+use crate::observer::outcome_of;
 use crate::share::{Share, add, subtract};
 use crate::stop::Cause;
 use crate::sync::Ordering;
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Owner for Share {
     fn clock(&self) -> &Clock {
@@ -22,12 +24,11 @@ impl Owner for Share {
 
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
         let settings = head.settings.as_ref()?;
-        if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
+        if self.is_stuck(settings) {
             return Some(Rejection::Overdue);
         }
-        let forecasts = self.core.forecasts.as_ref()?;
-        let limit = settings.deadline?.plus(settings.grace.unwrap_or(Duration::ZERO)).instant()?;
-        let needs = forecasts.needs(self.kind(settings.name.as_deref(), head.location), now)?;
+        let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
+        let needs = forecasts.needs(self.kind(head), now)?;
         let left = limit.saturating_duration_since(now);
         let in_all = limit.saturating_duration_since(head.submitted);
         let others_wait = self.core.crew.queued() > 0;
@@ -35,6 +36,8 @@ impl Owner for Share {
     }
 
     fn started(&self, head: &Head) {
+        let waited = head.queue_wait();
+        self.counters().for_each(|board| board.started(head.priority, waited));
         self.leave_queue(head);
         add(&self.running);
     }
@@ -45,21 +48,19 @@ impl Owner for Share {
         }
         match end {
             Early::Refused(_) => {
-                self.core.counters.unaccept();
-                if self.is_lane {
-                    self.counters.unaccept();
-                }
+                self.counters().for_each(|board| board.unaccept(head.priority));
             }
             // ORDERING: Release pairs with the Acquire in `shutdown`: who has counted the job there
             // sees it in the list of those that never started. (The list's lock alone would do: who
             // reads this number can not have held it before who wrote the number did.)
             Early::Stopped(_) => {
                 self.core.claimed.fetch_add(1, Ordering::Release);
+                self.counters().for_each(|board| board.claimed(head.priority));
             }
         }
         let crew = &self.core.crew;
         crew.while_ending(|| self.leave_queue(head)); // it wakes, while the job is counted
-        match self.give_permits_back(head) {
+        match self.give_permits_back(head).0 {
             Some(Held { passed, waits: true, .. }) => self.bulkheads[passed].entry_died(),
             _ => crew.entry_died(),
         }
@@ -70,30 +71,29 @@ impl Owner for Share {
     }
 
     fn decided(&self, tally: Tally) {
-        self.core.counters.count(tally);
-        if self.is_lane {
-            self.counters.count(tally);
-        }
+        self.counters().for_each(|board| board.count(tally));
     }
 
-    fn overdue(&self, head: &Head) {
-        let Some(settings) = &head.settings else { return };
+    fn overdue(&self, head: &Head) -> bool {
+        self.counters().for_each(Scoreboard::given_up);
+        let Some(settings) = &head.settings else { return false };
         if let Some(key) = &settings.key {
             self.core.stuck.add(key);
         }
-        self.core.crew.one_is_stuck();
+        let spare = self.core.crew.one_is_stuck();
         *settings.is_stuck.lock() = true;
+        !spare
     }
 
-    fn returned(&self, head: &Head, now: Instant, stopped: bool) {
+    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
+        let took = head.run_time(now);
+        self.counters().for_each(|board| board.returned(took));
         subtract(&self.running);
-        self.give_permits_back(head);
-        let Some(started) = head.started.get() else { return };
-        let took = now.saturating_duration_since(*started);
+        let (_, others_go_on) = self.give_permits_back(head);
         self.pace.saw(took);
-        let Some(settings) = &head.settings else { return };
+        let Some(settings) = &head.settings else { return true };
         if let Some(forecasts) = self.core.forecasts.as_ref().filter(|_| !stopped) {
-            forecasts.saw(self.kind(settings.name.as_deref(), head.location), took, now);
+            forecasts.saw(self.kind(head), took, now);
         }
         if std::mem::take(&mut *settings.is_stuck.lock()) {
             if let Some(key) = &settings.key {
@@ -101,6 +101,11 @@ impl Owner for Share {
             }
             self.core.crew.one_is_back();
         }
+        !others_go_on
+    }
+
+    fn late(&self) {
+        self.counters().for_each(Scoreboard::late);
     }
 
     fn let_through(&self, task: &Task, next: Next) {
@@ -121,6 +126,19 @@ impl Owner for Share {
 
     fn wait_ends(&self) {
         self.core.crew.one_goes_on();
+    }
+
+    fn tell(&self, head: &Head, news: News) -> bool {
+        self.core.watch.tell(|observer| match news {
+            News::Started => observer.started(&head.info()),
+            News::Ended(tally) => match outcome_of(tally, head.state.cause()) {
+                Ok(outcome) => observer.ended(&head.info(), outcome),
+                Err(why) => observer.rejected(&head.info(), why),
+            },
+            News::Overdue => observer.overdue(&head.info()),
+            News::ReturnedLate => observer.returned_late(&head.info()),
+            News::NoSpare => observer.spare_threads_used_up(),
+        })
     }
 
     fn ended(&self) {
@@ -159,16 +177,14 @@ impl Share {
     }
 
     /// The permits of a job whose body has returned, or never will be called, go to who waits for them.
-    fn give_permits_back(&self, head: &Head) -> Option<Held> {
-        let held = head.passage()?.end()?;
+    /// Gives what it held, and whether somebody goes on.
+    fn give_permits_back(&self, head: &Head) -> (Option<Held>, bool) {
+        let Some(held) = head.passage().and_then(Passage::end) else { return (None, false) };
         if held.grown {
             self.core.crew.shrink(); // before another brings it anew
         }
-        for number in 0..held.passed {
-            if !held.borrowed.contains(&number) {
-                self.give_permit_back(number);
-            }
-        }
-        Some(held)
+        let own = (0..held.passed).filter(|number| !held.borrowed.contains(number));
+        let others = own.filter(|number| self.give_permit_back(*number)).count();
+        (Some(held), others > 0)
     }
 }

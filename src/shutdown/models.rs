@@ -12,9 +12,11 @@ use super::*;
 use crate::clock::{Clock, Manual};
 use crate::job::models::job_of;
 use crate::job::{JobHandle, Owner, Tally};
-use crate::metrics::Counters;
+use crate::metrics::Scoreboard;
+use crate::observer::Watch;
+use crate::priority::Priority;
 use crate::queue::Order;
-use crate::share::{Asks, Share, Terms};
+use crate::share::{Share, Terms};
 use crate::spawner::Spawner;
 use crate::sync::models::{check, check_all};
 use crate::timekeeper::Timekeeper;
@@ -38,20 +40,14 @@ fn pool() -> Pool {
         on_panic: Arc::new(unwind::discard),
     });
     let keeper = Timekeeper::new(String::new(), Clock::Manual(Manual::new()), Spawner::default());
-    let core = Core::new(crew, keeper, Order::Fifo, Arc::new(drop));
+    let watch = Watch { observer: None, on_panic: Arc::new(unwind::discard) };
+    let core = Core::new(crew, keeper, Order::Fifo, watch, Arc::new(drop));
     Pool::of(Share::new(core, None, Terms::default()))
 }
 
 fn submit(share: &Arc<Share>) -> JobHandle<()> {
     let (task, job) = job_of(Arc::clone(share) as Arc<dyn Owner>, None, |_| ());
-    let asks = Asks {
-        name: None,
-        key: None,
-        submitted: share.core.clock().now(),
-        limit: None,
-        location: std::panic::Location::caller(),
-    };
-    match share.admit(None, &asks) {
+    match share.admit(None, &task.head) {
         Ok(admission) => share.submit(&task, None, admission),
         Err(why) => task.turn_away(why),
     }
@@ -100,10 +96,10 @@ fn a_job_that_is_cancelled_against_a_drain() {
 #[test]
 fn a_job_that_ends_against_a_snapshot() {
     check_all(|| {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Scoreboard::default());
         let jobs = Arc::clone(&counters);
         let other = model::spawn(move || {
-            jobs.accept();
+            jobs.accept(Priority::Normal);
             jobs.count(Tally::Returned);
         });
         let metrics = counters.snapshot();

@@ -1,15 +1,15 @@
-//! The last step of a job's settings: it is offered to the pool, made and submitted.
+//! The last step of a job's settings: all but its body is made, and offered to the pool; with the body
+//! it is submitted.
+
 use crate::error::Rejection;
 use crate::job::ambient::Ambient;
-use crate::job::{Body, Head, JobContext, JobHandle, Owner, Settings, Task, new_job};
-use crate::priority::Priority;
-use crate::share::{Admission, Asks, Share};
+use crate::job::{Body, Head, JobContext, JobHandle, Tally, Task, new_job};
+use crate::share::{Admission, Share};
 use crate::submit::{Job, TrySpawnError};
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// The settings of a job with a function for a late value; see [`Job::on_late`].
 ///
@@ -82,7 +82,7 @@ impl<T: Send + 'static> LateJob<T> {
         match offer.admission {
             Ok(_) => Ok(offer.make(body, on_late)),
             Err(why) => {
-                offer.share.count_rejected();
+                offer.refuse(why);
                 Err(TrySpawnError::new(why, body))
             }
         }
@@ -108,22 +108,12 @@ impl<T: Send + 'static> LateJob<T> {
         let submitted = job.share.core.clock().now();
         let settings = job.settle(submitted);
         let Job { share, owner, place, parent, priority, .. } = job;
-        let asked = settings.as_deref();
-        let deadline = asked.and_then(|asked| asked.deadline);
-        let grace = asked.and_then(|asked| asked.grace).unwrap_or(Duration::ZERO);
-        let admission = share.admit(
-            place,
-            &Asks {
-                name: asked.and_then(|asked| asked.name.as_deref()),
-                key: asked.and_then(|asked| asked.key.as_deref()),
-                submitted,
-                limit: deadline.map(|deadline| deadline.plus(grace)),
-                location,
-            },
-        );
-        let offer =
-            Offer { share, owner, parent, priority, settings, submitted, location, admission };
-        (offer, on_late)
+        let owner = owner.unwrap_or_else(|| Arc::clone(&share) as _);
+        let mut head = Head::new(owner, settings, priority, submitted, location);
+        let ambient = Ambient::capture(&head); // may be user code: before the job is counted
+        let admission = share.admit(place, &head);
+        head.has_place = admission == Ok(Admission::Queued { has_place: true });
+        (Offer { head, share, parent, ambient, admission }, on_late)
     }
 
     /// Spawns a plain closure; see [`Pool::spawn_blocking`](crate::Pool::spawn_blocking).
@@ -151,13 +141,10 @@ impl<T: Send + 'static> LateJob<T> {
 
 /// A job that has been admitted, or not, and still has no body.
 struct Offer {
+    head: Head,
     share: Arc<Share>,
-    owner: Option<Arc<dyn Owner>>,
     parent: Option<Task>,
-    priority: Priority,
-    settings: Option<Box<Settings>>,
-    submitted: Instant,
-    location: &'static Location<'static>,
+    ambient: Ambient,
     admission: Result<Admission, Rejection>,
 }
 
@@ -168,18 +155,20 @@ impl Offer {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let Self { share, owner, parent, priority, settings, submitted, location, admission } =
-            self;
-        let has_place = admission == Ok(Admission::Queued { has_place: true });
-        let owner = owner.unwrap_or_else(|| Arc::clone(&share) as _);
-        let head = Head::new(owner, settings, priority, submitted, has_place, location);
-        let body = Body { call, on_late, ambient: Ambient::capture(submitted) };
-        let (task, handle) = new_job(head, body);
+        let Self { head, share, parent, ambient, admission } = self;
+        let (task, handle) = new_job(head, Body { call, on_late, ambient });
         match admission {
             Ok(admission) => share.submit(&task, parent.as_ref(), admission),
             Err(why) => task.turn_away(why),
         }
         handle
+    }
+
+    /// Its body never comes.
+    fn refuse(self, why: Rejection) {
+        let Self { head, share, mut ambient, .. } = self;
+        ambient.leave(&head, || Tally::Rejected(why));
+        share.reject(&head, why);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Jobs that run elsewhere than in a worker's loop, and workers beyond the most.
 
+use crate::clock::Recent;
 use crate::job::Task;
 use crate::sync::thread;
 use crate::worker::Crew;
@@ -34,19 +35,20 @@ impl Crew {
     }
 
     fn run_unqueued(&self, desk: &Desk, task: &Task) {
-        if !self.run_at(desk, task) {
+        if !self.run_at(desk, task, &mut Recent::default()) {
             self.forget_entry(); // who ended it has counted one
         }
     }
 
-    /// A body is stuck: a spare worker takes its place, if one is left.
-    pub(crate) fn one_is_stuck(self: &Arc<Self>) {
+    /// A body is stuck: a spare worker takes its place, if one is left; `true` if one was.
+    pub(crate) fn one_is_stuck(self: &Arc<Self>) -> bool {
         let mut spares = self.spares.lock();
         spares.stuck += 1;
         let lent = spares.free > 0 && self.make_room(&mut spares);
         spares.with_stuck += usize::from(lent);
         drop(spares);
         self.wake_if(lent);
+        lent
     }
 
     /// A body that was stuck is back, and with it its worker; the spare one takes the place of another
@@ -105,6 +107,12 @@ impl Crew {
     /// Takes back what `grow` allowed.
     pub(crate) fn shrink(&self) {
         self.idle.shrink();
+    }
+
+    /// How many workers there may be beyond the most just now, but for those of elastic lanes.
+    pub(crate) fn spares_lent(&self) -> usize {
+        let free = self.spares.lock().free;
+        usize::try_from(self.threads.spares as isize - free).unwrap_or(0)
     }
 
     /// Whether this thread is a worker that is at a job for which this holds.

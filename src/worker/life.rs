@@ -1,5 +1,6 @@
 //! A worker's life: find a job, run it, or park.
 
+use crate::clock::Recent;
 use crate::deadline::Deadline;
 use crate::idle::Rest;
 use crate::job::Task;
@@ -33,8 +34,8 @@ impl Crew {
             outer: None,
         };
         Here::set(Some(here));
-        let mut searching = self.begin();
-        while self.step(&desk, &local, &mut searching) {}
+        let (mut searching, mut recent) = (self.begin(), Recent::default());
+        while self.step(&desk, &local, &mut searching, &mut recent) {}
         // Nothing may be put there any more, as by the hook: nobody would find it.
         drop(self.here(|here| here.local.take()));
         self.queue.take_over(&local);
@@ -57,10 +58,16 @@ impl Crew {
     }
 
     /// Runs a job, or rests; `false` to leave.
-    fn step(self: &Arc<Self>, desk: &Arc<Desk>, local: &Local, searching: &mut bool) -> bool {
-        match self.next(local, *searching) {
+    fn step(
+        self: &Arc<Self>,
+        desk: &Arc<Desk>,
+        local: &Local,
+        searching: &mut bool,
+        recent: &mut Recent,
+    ) -> bool {
+        match self.next(local, *searching, recent) {
             Some(task) => {
-                if !self.run_at(desk, &task) {
+                if !self.run_at(desk, &task, recent) {
                     self.forget_entry(); // whoever ended it counted its entry as dead
                 }
                 *searching = false;
@@ -75,15 +82,22 @@ impl Crew {
         }
     }
 
-    /// Finds a live job; `None` when nothing is queued.
-    pub(super) fn next(self: &Arc<Self>, local: &Local, searching: bool) -> Option<Task> {
+    /// Finds a live job; `None` when nothing is queued. `recent` is forgotten if that takes time.
+    pub(super) fn next(
+        self: &Arc<Self>,
+        local: &Local,
+        searching: bool,
+        recent: &mut Recent,
+    ) -> Option<Task> {
         while self.idle.counts().queued() > 0 {
             let Some(task) = self.queue.find(local) else {
+                recent.forget();
                 thread::yield_now(); // it is being pushed, or taken
                 continue;
             };
             let live = task.head.state.is_waiting();
             if self.idle.took(searching && live) {
+                recent.forget();
                 self.wake();
             }
             if live {
@@ -91,16 +105,17 @@ impl Crew {
             }
             self.forget_entry();
         }
+        recent.forget();
         None
     }
 
     /// Rules 1 and 2 of worker; `false` if the job was, or is now, ended without.
-    pub(super) fn run_at(&self, desk: &Desk, task: &Task) -> bool {
+    pub(super) fn run_at(&self, desk: &Desk, task: &Task, recent: &mut Recent) -> bool {
         desk.jobs.lock().now.push(Arc::clone(task));
         if self.lifecycle.stage() == Stage::Stopping {
             task.stop(Cause::Shutdown);
         }
-        let started = task.execute();
+        let started = task.execute_at(recent);
         let done = desk.jobs.lock().clear_last(started);
         drop(done);
         if started {

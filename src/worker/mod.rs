@@ -139,7 +139,7 @@ impl Crew {
 
     /// A job's entry, counted as dead, is no longer in the queue, or never will be.
     pub(crate) fn forget_entry(&self) {
-        // ORDERING: Relaxed; the number only says when to sweep, and what metrics show.
+        // ORDERING: Relaxed; the number only says when to sweep, and what is shown.
         self.dead.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -162,7 +162,7 @@ impl Crew {
         self.idle.max()
     }
 
-    /// How many jobs wait.
+    /// How many entries of the queue wait for a worker.
     pub(crate) fn queued(&self) -> usize {
         // ORDERING: Relaxed, see `forget_entry`.
         let dead = at_least_zero(self.dead.load(Ordering::Relaxed));

@@ -19,7 +19,7 @@
 //! | 14 | a deadline comes while the body runs | `a_deaf_body_does_not_keep_its_handle` `a_late_value_without_a_hook_is_dropped` |
 //! | 15 | cancel, deadline and end race | `racing_stoppers_leave_one_outcome` `of_racing_cancels_one_hits_the_queued_job` |
 //! | 16 | a body never looks | `a_shutdown_in_time_names_what_still_runs` `a_deaf_body_does_not_keep_its_handle`, "no safe way exists to end a thread" |
-//! | 17 | a job waits for another of its full pool | "give the pool room for both" |
+//! | 17 | a job waits for another of its full pool | "on a queued job runs it right there" |
 //! | 18 | a job spawns jobs | `jobs_that_workers_submit_run_once_too` `a_job_of_a_closed_pool_spawns_no_more` |
 //! | 19 | a pool is dropped by its own job | `a_pool_dropped_by_its_own_job_lets_it_spawn_children` |
 //! | 20 | a handle is dropped by its own job | `a_handle_may_be_dropped_by_its_own_body` |

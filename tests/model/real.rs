@@ -78,6 +78,7 @@ impl Real {
         let count = Arc::clone(&unseen);
         let min = if settings.ready { settings.workers } else { 0 };
         let mut builder = Pool::builder().threads(min..=settings.workers).clock(&clock);
+        builder = builder.order(punctual::Order::Fifo); // so it is specified
         builder = builder.on_unseen_panic(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
         });

@@ -53,9 +53,9 @@ fn start(crew: &Arc<Crew>) -> model::JoinHandle<()> {
         let local = crew.queue.join();
         let mut searching = true;
         loop {
-            match crew.next(&local, searching) {
+            match crew.next(&local, searching, &mut Recent::default()) {
                 Some(task) => {
-                    if !crew.run_at(&desk, &task) {
+                    if !crew.run_at(&desk, &task, &mut Recent::default()) {
                         crew.forget_entry();
                     }
                     searching = false;
@@ -157,7 +157,7 @@ fn a_job_on_a_desk_against_a_shutdown() {
         let desk = Desk::new(String::new());
         crew.desks.lock().list.push(Arc::clone(&desk));
         let (here, found) = (Arc::clone(&crew), Arc::clone(&task));
-        let worker = model::spawn(move || here.run_at(&desk, &found));
+        let worker = model::spawn(move || here.run_at(&desk, &found, &mut Recent::default()));
         crew.lifecycle.rise(Stage::Stopping);
         for (job, _) in crew.at_desks() {
             job.stop(Cause::Shutdown);

@@ -1,6 +1,7 @@
 //! Each step of a worker, on a thread that is none.
 
 use super::*;
+use crate::clock::Recent;
 use crate::deadline::Deadline;
 use crate::worker::life::park;
 
@@ -64,14 +65,17 @@ fn the_next_job_is_one_that_lives() {
     let (crew, owner) = (Crew::new(threads(0, 1)), Fake::new().1);
     let local = crew.queue.join();
     crew.idle.starting();
-    assert!(crew.next(&local, true).is_none());
+    assert!(crew.next(&local, true, &mut Recent::default()).is_none());
     entries(&crew, &owner, 2, 4);
     (0..2).for_each(|_| crew.entry_died());
-    let found = crew.next(&local, true).expect("two are alive");
+    let found = crew.next(&local, true, &mut Recent::default()).expect("two are alive");
     assert!(!found.head.state.is_decided());
     let counts = crew.counts();
     assert_eq!((counts.queued(), counts.searching(), crew.queued()), (1, 0, 1));
-    assert!(crew.next(&local, false).is_some() && crew.next(&local, false).is_none());
+    assert!(
+        crew.next(&local, false, &mut Recent::default()).is_some()
+            && crew.next(&local, false, &mut Recent::default()).is_none()
+    );
 }
 
 #[test]
