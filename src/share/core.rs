@@ -11,7 +11,7 @@ use crate::observer::Watch;
 use crate::places::Places;
 use crate::queue::Order;
 use crate::share::{Share, Stuck};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::timekeeper::Timekeeper;
 use crate::unwind::{self, Payload};
 use crate::worker::Crew;
@@ -105,12 +105,19 @@ impl Core {
     }
 
     /// From now on this share is among those that a shutdown looks at.
-    pub(crate) fn list(&self, share: &Arc<Share>) {
+    /// `true` if it was not before.
+    pub(crate) fn list(&self, share: &Arc<Share>, is_listed: &AtomicBool) -> bool {
         let mut shares = self.shares.lock();
+        // ORDERING: AcqRel. The Release pairs with the Acquire in the share's `list`; of those who come
+        // together, the lock lets one list it.
+        if is_listed.swap(true, Ordering::AcqRel) {
+            return false;
+        }
         if shares.len() == shares.capacity() {
             shares.retain(|share| share.strong_count() > 0);
         }
         shares.push(Arc::downgrade(share));
+        true
     }
 
     /// The pool's own share and the lanes.

@@ -30,9 +30,9 @@ use crate::places::{Place, Places};
 use crate::priority::Priority;
 use crate::share::room::{Entry, Room};
 use crate::stop::Cause;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A pool, or a lane of one, as its jobs know it.
@@ -52,7 +52,8 @@ pub(crate) struct Share {
     pub(crate) pace: Pace,
     /// Whether each of its jobs brings room for one thread more.
     is_elastic: bool,
-    is_listed: OnceLock<()>,
+    /// Set under the lock of the list.
+    is_listed: AtomicBool,
 }
 
 /// What a share is made with.
@@ -97,7 +98,7 @@ impl Share {
             running: AtomicUsize::new(0),
             pace: Pace::default(),
             is_elastic,
-            is_listed: OnceLock::new(),
+            is_listed: AtomicBool::new(false),
         })
     }
 
@@ -130,11 +131,9 @@ impl Share {
     /// A shutdown sees it from now on. One that has looked already did not: either it finds this on the
     /// list, whose lock it takes after it has raised the stage, or this sees the stage.
     pub(crate) fn list(self: &Arc<Self>) {
-        let mut is_new = false;
-        self.is_listed.get_or_init(|| {
-            is_new = true;
-            self.core.list(self);
-        });
+        // ORDERING: Acquire pairs with the Release in the core's `list`: who sees it listed comes after.
+        let is_new =
+            !self.is_listed.load(Ordering::Acquire) && self.core.list(self, &self.is_listed);
         if is_new && self.core.stage() != Stage::Open {
             self.close_places();
         }
