@@ -6,8 +6,7 @@
 //!    job has lost it.
 //! 2. Nobody waits while a permit is free: who finds none free waits in the same step, and a permit that
 //!    is given back goes to who waits, in the same step.
-//! 3. Where the lane is elastic, the pool may have one worker more for each permit that is taken.
-//! 4. A job that ended while it waited leaves its entry, until that is found or swept away.
+//! 3. A job that ended while it waited leaves its entry, until that is found or swept away.
 
 use crate::job::{Next, Passage, Task};
 use crate::queue::{Order, Queue};
