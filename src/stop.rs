@@ -164,7 +164,7 @@ impl<R> Listeners<R> {
     }
 
     /// Calls every listener, in the order they came. A panic of one is given to `panicked`.
-    #[cfg(test)]
+    #[cfg(all(test, not(punctual_shuttle)))]
     pub(crate) fn tell(&self, cause: Cause, mut panicked: impl FnMut(Payload)) {
         while let Some(told) = self.tell_next(cause) {
             told.map(drop).unwrap_or_else(&mut panicked);
