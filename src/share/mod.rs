@@ -23,7 +23,7 @@ pub(crate) use stuck::Stuck;
 use crate::bulkhead::Bulkhead;
 use crate::error::Rejection;
 use crate::forecast::{Kind, Pace};
-use crate::job::{Head, News, Next, Owner, Passage, Settings, Tally, Task};
+use crate::job::{Head, News, Next, Owner, Passage, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{LaneMetrics, Metrics, Scoreboard};
 use crate::places::{Place, Places};
@@ -33,7 +33,7 @@ use crate::stop::Cause;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A pool, or a lane of one, as its jobs know it.
 pub(crate) struct Share {
@@ -147,7 +147,7 @@ impl Share {
     ) -> Result<Admission, Rejection> {
         self.list();
         if self.core.stage() == Stage::Open {
-            if let Some(why) = self.turns_away(head) {
+            if let Some(why) = self.hopeless(head, head.submitted, || false) {
                 return Err(why);
             }
         }
@@ -265,16 +265,23 @@ impl Share {
         }
     }
 
-    /// Why a job is turned away whether there is a place or not.
-    fn turns_away(&self, head: &Head) -> Option<Rejection> {
+    /// Why a job is not worth being taken, or started, at `now`; `others_wait` says that somebody else
+    /// would make use of the thread.
+    fn hopeless(
+        &self,
+        head: &Head,
+        now: Instant,
+        others_wait: impl FnOnce() -> bool,
+    ) -> Option<Rejection> {
         let settings = head.settings.as_ref()?;
-        if self.is_stuck(settings) {
+        if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
             return Some(Rejection::Overdue);
         }
         let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
-        let left = limit.saturating_duration_since(head.submitted);
-        let needs = forecasts.needs(self.kind(head), head.submitted)?;
-        let is_late = !left.is_zero() && needs.exceed(left, left, false); // one past its time times out
+        let left = limit.saturating_duration_since(now);
+        let in_all = limit.saturating_duration_since(head.submitted);
+        let needs = forecasts.needs(self.kind(head), now)?;
+        let is_late = !left.is_zero() && needs.exceed(left, in_all, others_wait()); // else it times out
         is_late.then_some(Rejection::TooLate)
     }
 
@@ -286,11 +293,6 @@ impl Share {
             (None, Some(lane)) if self.own_counters.is_some() => Kind::of(("lane", lane)),
             _ => Kind::of(std::ptr::from_ref(head.location).addr()),
         }
-    }
-
-    /// Whether a body is overdue that has the same key.
-    fn is_stuck(&self, settings: &Settings) -> bool {
-        settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key))
     }
 
     /// Lets a job that waits for the bulkhead `from` through all that are left, if none makes it wait.

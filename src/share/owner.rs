@@ -23,16 +23,7 @@ impl Owner for Share {
     }
 
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
-        let settings = head.settings.as_ref()?;
-        if self.is_stuck(settings) {
-            return Some(Rejection::Overdue);
-        }
-        let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
-        let needs = forecasts.needs(self.kind(head), now)?;
-        let left = limit.saturating_duration_since(now);
-        let in_all = limit.saturating_duration_since(head.submitted);
-        let others_wait = self.core.crew.queued() > 0;
-        needs.exceed(left, in_all, others_wait).then_some(Rejection::TooLate)
+        self.hopeless(head, now, || self.core.crew.queued() > 0)
     }
 
     fn started(&self, head: &Head) {
