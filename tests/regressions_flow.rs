@@ -101,6 +101,33 @@ fn a_spare_thread_passes_on_to_the_next_that_is_stuck() {
     assert_eq!(outcome(pool.spawn_blocking(|| 3)).ok(), Some(3));
 }
 
+/// The thread in its place was started before the overdue job's outcome was told.
+#[test]
+fn a_spare_thread_that_is_slow_to_start_holds_up_no_handle() {
+    let gate = Gate::default();
+    let (closed, opened) = (gate.clone(), gate.clone());
+    let second = move |name: &str| {
+        if name.ends_with("-2") {
+            closed.pass();
+        }
+        Ok(())
+    };
+    let pool = Pool::builder().threads(1..=1).spare_threads(1).spawn_gate(second);
+    let pool = pool.build().expect("a thread");
+    let (body, inside) = (Gate::default(), pool.clone());
+    let deaf = body.clone();
+    let (send, queued) = news();
+    let late = pool.job().run_timeout(ms(20)).spawn_blocking(move || {
+        send.send(inside.spawn_blocking(|| 1)).expect("the test listens"); // somebody is to come for it
+        deaf.pass();
+    });
+    let queued = queued.next();
+    assert!(error(late).is_timed_out());
+    opened.open();
+    assert_eq!(outcome(queued).ok(), Some(1));
+    body.open();
+}
+
 /// Who waited for the end of an overdue body took no spare thread: its outcome was there.
 #[test]
 fn a_wait_for_the_end_of_an_overdue_body_lends_its_place() {

@@ -91,6 +91,8 @@ impl Cell {
             }
             if no_spare {
                 self.head.owner.tell(&self.head, News::NoSpare);
+            } else {
+                self.head.owner.stand_in(); // may start a thread: the handle has not waited for that
             }
         }
     }

@@ -118,6 +118,8 @@ impl Owner for Fake {
         false
     }
 
+    fn stand_in(&self) {}
+
     fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
         true
     }

@@ -133,6 +133,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
     #[must_use]
     fn overdue(&self, head: &Head) -> bool;
 
+    /// The handle of a job that is overdue has resolved: whoever is to take the place of its worker comes.
+    fn stand_in(&self);
+
     /// The body has returned, just now; `stopped` says whether it had been asked to stop. `true` if
     /// little was to be done for that: no other job goes on in its place.
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool;

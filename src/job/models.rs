@@ -109,6 +109,8 @@ impl Owner for Host {
         false
     }
 
+    fn stand_in(&self) {}
+
     fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
         true
     }

@@ -212,6 +212,10 @@ impl Owner for Member {
         self.share.overdue(head)
     }
 
+    fn stand_in(&self) {
+        self.share.stand_in();
+    }
+
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
         self.share.returned(head, now, stopped)
     }

@@ -76,6 +76,10 @@ impl Owner for Share {
         !spare
     }
 
+    fn stand_in(&self) {
+        self.core.crew.fill_room();
+    }
+
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
         let took = head.run_time(now);
         self.counters().for_each(|board| board.returned(took));

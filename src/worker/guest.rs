@@ -40,14 +40,13 @@ impl Crew {
         }
     }
 
-    /// A body is stuck: a spare worker takes its place, if one is left; `true` if one was.
-    pub(crate) fn one_is_stuck(self: &Arc<Self>) -> bool {
+    /// A body is stuck: a spare worker may take its place, if one is left; `true` if one was. The caller
+    /// then calls [`fill_room`](Self::fill_room).
+    pub(crate) fn one_is_stuck(&self) -> bool {
         let mut spares = self.spares.lock();
         spares.stuck += 1;
         let lent = spares.free > 0 && self.make_room(&mut spares);
         spares.with_stuck += usize::from(lent);
-        drop(spares);
-        self.wake_if(lent);
         lent
     }
 
@@ -68,7 +67,9 @@ impl Crew {
         let mut spares = self.spares.lock();
         let lent = (must || spares.free > 0) && self.make_room(&mut spares);
         drop(spares);
-        self.wake_if(lent);
+        if lent {
+            self.fill_room();
+        }
         lent
     }
 
@@ -82,6 +83,13 @@ impl Crew {
         }
     }
 
+    /// There is room for one worker more: it is called, or started, if something waits for it.
+    pub(crate) fn fill_room(self: &Arc<Self>) {
+        if self.idle.is_waited_for() {
+            self.wake();
+        }
+    }
+
     fn make_room(&self, spares: &mut Spares) -> bool {
         let grown = self.idle.grow();
         spares.free -= isize::from(grown);
@@ -91,12 +99,6 @@ impl Crew {
     fn take_room_back(&self, spares: &mut Spares) {
         self.idle.shrink();
         spares.free += 1;
-    }
-
-    fn wake_if(self: &Arc<Self>, there_is_room: bool) {
-        if there_is_room && self.idle.is_waited_for() {
-            self.wake();
-        }
     }
 
     /// Allows one worker more; `false` if there can be none.
