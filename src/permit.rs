@@ -199,6 +199,12 @@ impl Reserve {
     /// assert!(pool.reserve().wait().is_ok());
     /// ```
     pub fn wait(mut self) -> Result<Permit, Rejection> {
+        let mut at_once = Context::from_waker(Waker::noop());
+        if let Poll::Ready(permit) = Pin::new(&mut self).poll(&mut at_once) {
+            return permit;
+        }
+        let share = Arc::clone(&self.share);
+        let _waits = share.thread_waits();
         park::wait(&mut self)
     }
 

@@ -285,3 +285,23 @@ fn bodies_that_return_too_late_teach_how_long_they_take() {
     assert_eq!(refused, 12, "after eight it is known");
     assert_eq!(pool.metrics().timers, 0);
 }
+
+/// All threads waited for a place that only they could have made.
+#[test]
+fn a_wait_for_a_place_inside_a_job_of_the_same_pool_ends() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).build().expect("a thread");
+    let (inside, (send, queued)) = (pool.clone(), news());
+    let outer = pool.spawn_blocking(move || {
+        send.send(inside.spawn_blocking(|| 1)).expect("the test listens"); // has the only place
+        let permit = inside.blocking_reserve().expect("a place");
+        let next = permit.spawn_blocking(|| 2);
+        let lane = inside.lane("short").limit(1).queue_limit(1);
+        let place = lane.try_reserve().expect("a place");
+        drop(inside.spawn_blocking(move || drop(place)));
+        let mapped = lane.job().map([3], |_, n| -> Checked<_> { Ok(n) }).wait_next();
+        outcome(next).expect("it returns") + mapped.expect("one").expect("it returns")
+    });
+    assert_eq!(outcome(queued.next()).ok(), Some(1));
+    assert_eq!(outcome(outer).ok(), Some(5));
+    until("the thread that was lent is gone", || pool.metrics().spare == 0);
+}

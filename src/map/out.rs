@@ -53,7 +53,6 @@ impl<T, E> Out<T, E> {
         }
     }
 
-    /// Asks all to stop, the youngest first: none is started in the place of an older one.
     /// This thread waits for the next outcome, and may run a job for it (law 12).
     pub(super) fn begin_to_wait(&self, or_run: bool) -> Waiting {
         match self {
@@ -64,6 +63,7 @@ impl<T, E> Out<T, E> {
         }
     }
 
+    /// Asks all to stop, the youngest first: none is started in the place of an older one.
     pub(super) fn cancel(&self) {
         match self {
             Self::InOrder(jobs) => jobs.iter().rev().for_each(JobHandle::abort),

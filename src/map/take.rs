@@ -5,6 +5,7 @@ use crate::error::{JobError, Rejection};
 use crate::map::Map;
 use crate::park;
 use crate::places::Place;
+use crate::share::Waits;
 use futures_core::Stream;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -49,7 +50,8 @@ where
         if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
             return outcome;
         }
-        let _waiting = self.out.begin_to_wait(true); // one that was spawned just now, maybe
+        // For one that was spawned just now, maybe.
+        let _waits = (self.out.begin_to_wait(true), self.wait_for_place());
         park::wait(&mut poll_fn(|cx| self.poll_outcome(cx)))
     }
 
@@ -84,8 +86,13 @@ where
         if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
             return outcome;
         }
-        let _waiting = self.out.begin_to_wait(false);
+        let _waits = (self.out.begin_to_wait(false), self.wait_for_place());
         park::block_on(&mut poll_fn(|cx| self.poll_outcome(cx)), deadline.into()).flatten()
+    }
+
+    /// If no job is out, this thread waits for a place in the queue.
+    fn wait_for_place(&self) -> Option<Waits> {
+        (self.out.len() == 0).then(|| self.job.share.thread_waits())
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JobError<E>>>> {

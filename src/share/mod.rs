@@ -14,11 +14,13 @@ mod core;
 mod owner;
 mod room;
 mod stuck;
+mod waits;
 
 pub use room::WhenFull;
 
 pub(crate) use core::{Core, Inside, UnseenPanicHook, payload_hook};
 pub(crate) use stuck::Stuck;
+pub(crate) use waits::Waits;
 
 use crate::bulkhead::Bulkhead;
 use crate::error::Rejection;
