@@ -62,6 +62,17 @@ impl Histogram {
         buckets[bucket_of(nanos)].fetch_add(1, Ordering::Release);
     }
 
+    /// How many there are. Looks only at buckets that something can be in.
+    pub(crate) fn count(&self) -> u64 {
+        let Some(buckets) = self.buckets.get() else { return 0 };
+        // ORDERING: Relaxed; whoever was seen to have counted has noted them before.
+        let ends = [&self.shortest, &self.longest].map(|end| end.load(Ordering::Relaxed));
+        let [first, last] = ends.map(bucket_of);
+        let some = buckets.get(first..=last).unwrap_or_default();
+        // ORDERING: Acquire pairs with the Release in `record`.
+        some.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    }
+
     pub(crate) fn snapshot(&self) -> Latencies {
         let Some(buckets) = self.buckets.get() else { return Latencies::default() };
         // ORDERING: Acquire pairs with the Release in `record` (rule 2).

@@ -3,10 +3,10 @@
 use crate::lane::Lane;
 use crate::pool::Pool;
 use crate::share::Share;
-use crate::sync::Ordering;
 use std::time::Duration;
 
-/// How much there is to do in a pool, or in one of its lanes.
+/// How much there is to do in a pool, or in one of its lanes. To ask costs about a microsecond; see
+/// [`metrics`](Pool::metrics) for more.
 ///
 /// # Examples
 ///
@@ -17,19 +17,22 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Load {
-    /// Jobs that were accepted and have not been started. Those of lanes count there only.
+    /// Jobs that were accepted and have not been started. A pool's are those of all its lanes, too.
     pub queued: usize,
-    /// Jobs that run, overdue ones too. Those of lanes count there only.
+    /// Jobs that run, overdue ones too. A pool's are those of all its lanes, too.
     pub running: usize,
-    /// How many can run at a time.
+    /// How many can run at a time: the threads that there may be just now, or the lane's own limit if
+    /// that is lower, or if it is elastic.
     pub limit: usize,
     /// How long a job without a deadline that came now would wait, if the others take as long as they
-    /// lately did. Zero while not all that can run do.
+    /// lately did: for a thread, or until its lane lets it through, whichever is longer. Zero while not
+    /// all that can run do. (What a lane holds back does not count for others; nor are the limits of
+    /// lanes around this one looked at.)
     pub predicted_wait: Duration,
 }
 
 impl Pool {
-    /// How much there is to do, lanes excepted.
+    /// How much there is to do.
     ///
     /// ```
     /// let pool = punctual::Pool::builder().threads(..=1).build().unwrap();
@@ -63,14 +66,20 @@ impl Lane {
 
 impl Share {
     fn load(&self) -> Load {
-        // ORDERING: Relaxed; only the numbers count.
-        let queued = self.waiting.load(Ordering::Relaxed);
-        let running = self.running.load(Ordering::Relaxed);
-        let threads = self.core.crew.most_threads();
-        let limit = self.bulkhead().map_or(threads, |bulkhead| bulkhead.limit().min(threads));
-        let rounds = if running < limit { 0 } else { (queued + 1).div_ceil(limit.max(1)) };
-        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-        let predicted_wait = self.pace.mean().saturating_mul(rounds);
+        let (board, crew) = (self.board(), &self.core.crew);
+        let ([queued, running], threads) = (board.now(), crew.most_threads());
+        let limit = self.bulkhead().map(|bulkhead| bulkhead.limit());
+        let for_permit = limit.map(|limit| board.predicted_wait(queued, running, limit));
+        let for_thread = match self.is_elastic {
+            true => None, // it brings its own
+            false => {
+                let [_, busy] = self.core.counters.now();
+                Some(self.core.counters.predicted_wait(crew.queued(), busy, threads))
+            }
+        };
+        let predicted_wait = for_permit.max(for_thread).unwrap_or_default();
+        let limit =
+            limit.map_or(threads, |own| if self.is_elastic { own } else { own.min(threads) });
         Load { queued, running, limit, predicted_wait }
     }
 }

@@ -4,6 +4,7 @@ mod lane;
 
 pub use lane::LaneMetrics;
 
+use crate::forecast::Pace;
 use crate::histogram::{Histogram, Latencies};
 use crate::job::Tally;
 use crate::priority::Priority;
@@ -58,8 +59,11 @@ pub struct Metrics {
     pub timers: usize,
     /// Jobs that were accepted since the pool was made.
     pub accepted: u64,
-    /// Jobs that were refused.
+    /// Jobs that were refused: at once, or out of the queue.
     pub rejected: u64,
+    /// Jobs that were accepted, and then refused out of the queue: they would have been too late, or
+    /// made way for others, or there was no thread for them. They are among the rejected, too.
+    pub rejected_queued: u64,
     /// Jobs that gave a value.
     pub returned: u64,
     /// Jobs whose body returned an error, without having been stopped.
@@ -111,7 +115,7 @@ impl Metrics {
             + self.cancelled_running
             + self.timed_out_queued
             + self.timed_out_running;
-        self.returned + self.failed + self.panicked + stopped
+        self.returned + self.failed + self.panicked + stopped + self.rejected_queued
     }
 }
 
@@ -142,6 +146,7 @@ struct Apart<T>(T);
 struct Submitters {
     accepted: [AtomicU64; 3],
     rejected: AtomicU64,
+    rejected_queued: AtomicU64,
 }
 
 /// What is written by workers, and by those who end jobs in the queue.
@@ -152,23 +157,24 @@ struct Workers {
     panicked: AtomicU64,
     cancelled: [AtomicU64; 2],
     timed_out: [AtomicU64; 2],
-    /// How many were ended in the queue, by their priority.
+    /// How many were ended in the queue, or refused there, by their priority.
     claimed: [Statistic; 3],
     given_up: Statistic,
     /// How many of those whose handle had resolved without them have returned.
     late: Statistic,
+    pace: Pace,
 }
 
 impl Scoreboard {
-    /// A job is accepted: it will be started, or claimed, or unaccepted.
+    /// A job is accepted: it will be started, or claimed, or refused.
     pub(crate) fn accept(&self, priority: Priority) {
         add(&self.submitters.0.accepted[class(priority)]);
     }
 
     /// A job that was accepted is refused after all.
-    pub(crate) fn unaccept(&self, priority: Priority) {
-        // ORDERING: Release, as in `add`, though nothing was done before that a reader must see.
-        self.submitters.0.accepted[class(priority)].fetch_sub(1, Ordering::Release);
+    pub(crate) fn refused(&self, priority: Priority) {
+        self.claimed(priority);
+        add(&self.submitters.0.rejected_queued);
     }
 
     /// A worker has started a job.
@@ -184,6 +190,7 @@ impl Scoreboard {
     /// A body has returned, or unwound.
     pub(crate) fn returned(&self, run_time: Duration) {
         self.run_time.record(run_time);
+        self.workers.0.pace.saw(run_time);
     }
 
     /// A handle resolves without its body, which goes on.
@@ -209,9 +216,26 @@ impl Scoreboard {
         });
     }
 
-    /// How many were accepted; for a moment, this includes one that is being refused.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.accepted_by_class().iter().sum()
+    /// How many were accepted and not refused since; for a moment, this includes one that is being
+    /// refused.
+    pub(crate) fn accepted_for_good(&self) -> u64 {
+        let refused = get(&self.submitters.0.rejected_queued); // rule 1
+        self.accepted_by_class().iter().sum::<u64>() - refused
+    }
+
+    /// How many wait, and how many run: for who asks often.
+    pub(crate) fn now(&self) -> [usize; 2] {
+        let accepted = self.accepted_by_class().iter().sum(); // rule 2
+        let started = self.queue_wait.iter().map(Histogram::count).sum::<u64>();
+        let claimed = self.workers.0.claimed.iter().map(seen).sum::<u64>();
+        [between(accepted, started + claimed), between(started, self.run_time.count())]
+    }
+
+    /// How long a job would wait that came after so many which wait, while so many run, where so many
+    /// can at a time; if they take as long as others lately did.
+    pub(crate) fn predicted_wait(&self, queued: usize, running: usize, limit: usize) -> Duration {
+        let rounds = if running < limit { 0 } else { (queued + 1).div_ceil(limit.max(1)) };
+        self.workers.0.pace.mean().saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
     }
 
     /// All but the numbers of threads and timers.
@@ -242,6 +266,7 @@ impl Scoreboard {
     fn outcomes(&self) -> Metrics {
         let workers = &self.workers.0;
         let mut metrics = Metrics {
+            rejected_queued: get(&self.submitters.0.rejected_queued),
             rejected: get(&self.submitters.0.rejected),
             returned: get(&workers.returned),
             failed: get(&workers.failed),
@@ -252,7 +277,7 @@ impl Scoreboard {
             timed_out_running: get(&workers.timed_out[1]),
             ..Metrics::default()
         };
-        metrics.accepted = self.accepted();
+        metrics.accepted = self.accepted_by_class().iter().sum();
         metrics
     }
 
@@ -328,11 +353,12 @@ mod tests {
         }
         (0..31).for_each(|_| board.accept(Priority::Normal));
         (0..30).for_each(|_| board.claimed(Priority::Normal));
-        board.unaccept(Priority::Normal);
+        board.refused(Priority::Normal);
         let metrics = board.snapshot();
         let expected = Metrics {
-            accepted: 30,
+            accepted: 31,
             rejected: 8,
+            rejected_queued: 1,
             returned: 1,
             failed: 2,
             panicked: 3,
@@ -342,8 +368,8 @@ mod tests {
             timed_out_running: 7,
             ..Metrics::default()
         };
-        assert_eq!((&metrics, board.accepted()), (&expected, 30));
-        assert_eq!((metrics.resolved(), metrics.unresolved()), (28, 2));
+        assert_eq!((&metrics, board.accepted_for_good()), (&expected, 30));
+        assert_eq!((metrics.resolved(), metrics.unresolved()), (29, 2));
         let early = Metrics { accepted: 1, ..metrics };
         assert_eq!(early.unresolved(), 0, "never below zero");
     }
@@ -356,6 +382,7 @@ mod tests {
             let now = board.snapshot();
             let queued = [now.queued_low, now.queued_normal, now.queued_high];
             assert_eq!(now.queued, queued.iter().sum::<usize>());
+            assert_eq!(board.now(), [now.queued, now.running]);
             (queued, now.running, now.overdue)
         };
         for (priority, times) in [(Low, 1), (Normal, 2), (High, 3)] {
@@ -365,7 +392,7 @@ mod tests {
         board.started(High, MS);
         board.started(Low, MS * 3);
         board.claimed(Normal);
-        board.unaccept(High);
+        board.refused(High);
         assert_eq!(places(), ([0, 1, 1], 2, 0));
         board.given_up();
         assert_eq!(places(), ([0, 1, 1], 2, 1));

@@ -15,7 +15,7 @@ use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, g
 /// | name | kind | labels besides `pool` and `lane` |
 /// |---|---|---|
 /// | `punctual_jobs_accepted_total`, `punctual_jobs_rejected_total` | counter | |
-/// | `punctual_jobs_ended_total` | counter | `outcome`: `returned`, `failed`, `panicked`, `cancelled`, `timed_out`; `phase`: `queued`, `running` |
+/// | `punctual_jobs_ended_total` | counter | `outcome`: `returned`, `failed`, `panicked`, `cancelled`, `timed_out`, `rejected`; `phase`: `queued`, `running` |
 /// | `punctual_jobs_queued` | gauge | `priority`: `high`, `normal`, `low` |
 /// | `punctual_jobs_running`, `punctual_jobs_overdue` | gauge | |
 /// | `punctual_threads` | gauge | `state`: `busy`, `idle`, `looking` |
@@ -120,6 +120,7 @@ impl Publisher {
             ("cancelled", "running", now.cancelled_running),
             ("timed_out", "queued", now.timed_out_queued),
             ("timed_out", "running", now.timed_out_running),
+            ("rejected", "queued", now.rejected_queued),
         ] {
             let labels = self.and(&[("outcome", outcome), ("phase", phase)]);
             counter!("punctual_jobs_ended_total", labels).absolute(count);

@@ -326,7 +326,7 @@ impl Core {
         loop {
             // ORDERING: Acquire pairs with the Release in `claimed`; see there.
             let settled = self.crew.started() + self.claimed.load(Ordering::Acquire);
-            if settled >= self.counters.accepted() {
+            if settled >= self.counters.accepted_for_good() {
                 return settled;
             }
             thread::yield_now();

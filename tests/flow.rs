@@ -5,7 +5,7 @@
 mod support;
 
 use punctual::testing::ManualClock;
-use punctual::{JobError, JobHandle, Order, Pool, Priority, Rejection, WhenFull};
+use punctual::{JobError, JobHandle, Lane, Order, Pool, Priority, Rejection, WhenFull};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -156,7 +156,8 @@ fn what_has_become_too_late_in_the_queue_is_never_run() {
     assert!(is_refused(late, Rejection::TooLate));
     assert_eq!(outcome(in_time).ok(), Some(1));
     let metrics = pool.metrics();
-    assert_eq!((metrics.accepted, metrics.resolved()), (22, 22));
+    assert_eq!((metrics.rejected, metrics.rejected_queued), (1, 1));
+    assert_eq!((metrics.accepted, metrics.resolved()), (23, 23));
 }
 
 #[test]
@@ -384,6 +385,36 @@ fn the_load_says_how_long_a_job_would_wait() {
     let wait = load.predicted_wait;
     assert!(wait > ms(90) && wait < ms(110), "{wait:?}");
     drop((busy, jobs));
+}
+
+#[test]
+fn the_load_of_a_lane_sees_who_has_the_threads_and_not_what_others_hold_back() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let (busy_one, other) = (pool.lane("busy").limit(1), pool.lane("other").limit(4));
+    let teach = |lane: &Lane| {
+        let own = clock.clone();
+        outcome(lane.spawn_blocking(move || own.advance(ms(10)))).expect("it returns");
+    };
+    (0..100).for_each(|n| teach(if n % 2 == 0 { &busy_one } else { &other }));
+    let gate = Gate::default();
+    let hold = || {
+        let gate = gate.clone();
+        busy_one.spawn_blocking(move || gate.pass())
+    };
+    let held = [(); 30].map(|()| hold());
+    until("one runs", || pool.load().running == 1);
+    let [of_busy, of_other] = [&busy_one, &other].map(Lane::load);
+    assert_eq!((of_busy.queued, of_other.queued, pool.load().queued), (29, 0, 29));
+    assert!(of_busy.predicted_wait > ms(270), "{of_busy:?}");
+    for other in [of_other, pool.load()] {
+        let wait = other.predicted_wait;
+        assert!(
+            wait > ms(8) && wait < ms(30),
+            "for one thread, not for all that is held back: {wait:?}"
+        );
+    }
+    gate.open();
+    assert!(held.into_iter().all(|job| outcome(job).is_ok()));
 }
 
 /// Who only ever tried to reserve is on no list that a shutdown looks through.

@@ -51,8 +51,11 @@ pub struct LaneMetrics {
     pub overdue: usize,
     /// Jobs that were accepted since the lane was made.
     pub accepted: u64,
-    /// Jobs that were refused.
+    /// Jobs that were refused: at once, or out of the queue.
     pub rejected: u64,
+    /// Jobs that were accepted, and then refused out of the queue: they would have been too late, or
+    /// made way for others, or there was no thread for them. They are among the rejected, too.
+    pub rejected_queued: u64,
     /// Jobs that gave a value.
     pub returned: u64,
     /// Jobs whose body returned an error, without having been stopped.
@@ -93,6 +96,7 @@ impl LaneMetrics {
             overdue: jobs.overdue,
             accepted: jobs.accepted,
             rejected: jobs.rejected,
+            rejected_queued: jobs.rejected_queued,
             returned: jobs.returned,
             failed: jobs.failed,
             panicked: jobs.panicked,
@@ -147,6 +151,7 @@ impl LaneMetrics {
             overdue: self.overdue,
             accepted: self.accepted,
             rejected: self.rejected,
+            rejected_queued: self.rejected_queued,
             returned: self.returned,
             failed: self.failed,
             panicked: self.panicked,
@@ -176,6 +181,7 @@ mod tests {
             overdue: 5,
             accepted: 100,
             rejected: 7,
+            rejected_queued: 1,
             returned: 8,
             failed: 9,
             panicked: 10,
@@ -187,7 +193,7 @@ mod tests {
         };
         let lane = LaneMetrics::new("x".to_owned(), Some(9), Some(8), jobs.clone());
         assert_eq!(lane.jobs(), jobs);
-        assert_eq!((lane.resolved(), lane.unresolved()), (77, 23));
+        assert_eq!((lane.resolved(), lane.unresolved()), (78, 22));
         assert_eq!((lane.name.as_str(), lane.limit, lane.most_running), ("x", Some(9), Some(8)));
     }
 }

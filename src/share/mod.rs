@@ -24,7 +24,7 @@ pub(crate) use waits::Waits;
 
 use crate::bulkhead::Bulkhead;
 use crate::error::Rejection;
-use crate::forecast::{Kind, Pace};
+use crate::forecast::Kind;
 use crate::job::{Head, News, Next, Owner, Passage, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{LaneMetrics, Metrics, Scoreboard};
@@ -32,7 +32,7 @@ use crate::places::{Place, Places};
 use crate::priority::Priority;
 use crate::share::room::{Entry, Room};
 use crate::stop::Cause;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,13 +47,8 @@ pub(crate) struct Share {
     room: Option<Arc<Room>>,
     /// Of a lane only: the pool has its own.
     own_counters: Option<Scoreboard>,
-    /// Jobs that have come in and not been started, and those that run: for who asks often. (A
-    /// scoreboard knows them, too, but takes microseconds; and the pool's counts its lanes' jobs.)
-    pub(crate) waiting: AtomicUsize,
-    pub(crate) running: AtomicUsize,
-    pub(crate) pace: Pace,
     /// Whether each of its jobs brings room for one thread more.
-    is_elastic: bool,
+    pub(crate) is_elastic: bool,
     /// Set under the lock of the list.
     is_listed: AtomicBool,
 }
@@ -96,9 +91,6 @@ impl Share {
             core,
             terms,
             own_counters: parent.map(|_| Scoreboard::default()),
-            waiting: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
-            pace: Pace::default(),
             is_elastic,
             is_listed: AtomicBool::new(false),
         })
@@ -148,24 +140,26 @@ impl Share {
         head: &Head,
     ) -> Result<Admission, Rejection> {
         self.list();
-        if self.core.stage() == Stage::Open {
-            if let Some(why) = self.hopeless(head, head.submitted, || false) {
-                return Err(why);
-            }
+        let why_not = match self.core.stage() {
+            Stage::Open => self.hopeless(head, head.submitted, || false),
+            _ => Some(Rejection::ShutDown),
+        };
+        if let Some(why) = why_not {
+            return Err(why);
         }
         let entry = match (place, &self.room) {
             (Some(place), _) => Some(Entry::Placed(place)),
             (None, Some(room)) => Some(room.enter(|| self.core.stage() == Stage::Open)?),
             (None, None) => None,
         };
-        self.tell_accepted(head)?;
+        // Before it is counted: a shutdown waits for all that it counts, and not for user code.
+        self.core.watch.tell(|observer| observer.accepted(&head.info()));
         let count = |board: &Scoreboard| board.accept(head.priority);
         self.counters().for_each(count); // before it enters: a shutdown waits for all that it counts
         if !self.core.crew.lifecycle.enter() {
-            self.counters().for_each(|board| board.unaccept(head.priority));
+            self.counters().for_each(|board| board.refused(head.priority));
             return Err(Rejection::ShutDown);
         }
-        add(&self.waiting);
         Ok(match entry {
             Some(Entry::Placed(place)) => {
                 place.keep(); // given back when the job leaves the queue
@@ -174,17 +168,6 @@ impl Share {
             Some(Entry::ByCaller) => Admission::ByCaller,
             None => Admission::Queued { has_place: false },
         })
-    }
-
-    /// Tells whoever watches that a job is taken: before it is counted, since a shutdown waits for all
-    /// that it counts, and must not wait for user code.
-    fn tell_accepted(&self, head: &Head) -> Result<(), Rejection> {
-        let watch = &self.core.watch;
-        if watch.observer.is_some() && self.core.stage() != Stage::Open {
-            return Err(Rejection::ShutDown);
-        }
-        watch.tell(|observer| observer.accepted(&head.info()));
-        Ok(())
     }
 
     /// A place for a job to come.
@@ -366,19 +349,13 @@ impl Share {
         LaneMetrics::new(name, self.bulkhead().map(|own| own.limit()), most_running, numbers)
     }
 
+    /// Where its jobs are counted, and for the pool's own also those of all lanes.
+    pub(crate) fn board(&self) -> &Scoreboard {
+        self.own_counters.as_ref().unwrap_or(&self.core.counters)
+    }
+
     /// Where what happens to its jobs is counted.
     fn counters(&self) -> impl Iterator<Item = &Scoreboard> {
         std::iter::once(&self.core.counters).chain(&self.own_counters)
     }
-}
-
-/// One job more.
-fn add(count: &AtomicUsize) {
-    // ORDERING: Relaxed, here and below; only the number counts.
-    count.fetch_add(1, Ordering::Relaxed);
-}
-
-/// One job less.
-fn subtract(count: &AtomicUsize) {
-    count.fetch_sub(1, Ordering::Relaxed);
 }

@@ -5,7 +5,7 @@ use crate::error::{Panic, Rejection};
 use crate::job::{Bell, Early, Head, Held, News, Next, Owner, Passage, Tally, Task};
 use crate::metrics::Scoreboard;
 use crate::observer::outcome_of;
-use crate::share::{Share, add, subtract};
+use crate::share::Share;
 use crate::stop::Cause;
 use crate::sync::Ordering;
 use crate::timekeeper::Timekeeper;
@@ -30,7 +30,6 @@ impl Owner for Share {
         let waited = head.queue_wait();
         self.counters().for_each(|board| board.started(head.priority, waited));
         self.leave_queue(head);
-        add(&self.running);
     }
 
     fn claimed(&self, head: &Head, end: Early) {
@@ -39,7 +38,7 @@ impl Owner for Share {
         }
         match end {
             Early::Refused(_) => {
-                self.counters().for_each(|board| board.unaccept(head.priority));
+                self.counters().for_each(|board| board.refused(head.priority));
             }
             // ORDERING: Release pairs with the Acquire in `shutdown`: who has counted the job there
             // sees it in the list of those that never started. (The list's lock alone would do: who
@@ -83,9 +82,7 @@ impl Owner for Share {
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
         let took = head.run_time(now);
         self.counters().for_each(|board| board.returned(took));
-        subtract(&self.running);
         let (_, others_go_on) = self.give_permits_back(head);
-        self.pace.saw(took);
         let Some(settings) = &head.settings else { return true };
         if let Some(forecasts) = self.core.forecasts.as_ref().filter(|_| !stopped) {
             forecasts.saw(self.kind(head), took, now);
@@ -165,7 +162,6 @@ impl Share {
     }
 
     fn leave_queue(&self, head: &Head) {
-        subtract(&self.waiting);
         if let Some(places) = self.places().filter(|_| head.has_place) {
             places.give_back();
         }

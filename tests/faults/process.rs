@@ -2,7 +2,7 @@
 //!
 //! Each test runs this program again as a child, which does the first half of the test.
 
-use crate::support::{PATIENCE, ms, news, outcome, pool_of, until};
+use crate::support::{Gate, OnDrop, PATIENCE, ms, news, outcome, pool_of, until};
 use punctual::{JobError, Pool, Rejection};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -258,8 +258,8 @@ fn a_storm_of_signals_disturbs_no_timer() {
                     signal_all_threads();
                 }
             });
+            let _end = OnDrop(|| over.store(true, Ordering::Relaxed)); // also if it panics
             keep_time();
-            over.store(true, Ordering::Relaxed);
         });
         println!("{} signals", SIGNALS.load(Ordering::Relaxed));
         assert!(SIGNALS.load(Ordering::Relaxed) > 1000);
@@ -302,11 +302,14 @@ fn keep_time() {
         waits.cancel();
         assert!(outcome(waits).is_err());
     }
-    let busy = pool.spawn(|cx| cx.sleep(Duration::MAX));
-    until("it runs", || pool.metrics().queued == 0);
+    let gate = Gate::default();
+    let deaf = gate.clone(); // one that listens may have ended before it is looked for
+    let busy = pool.spawn_blocking(move || deaf.pass());
+    until("it runs", || pool.metrics().running == 1);
     let start = Instant::now();
     assert_eq!(pool.drain().within(ms(20)).wait().still_running.len(), 1);
     assert!(start.elapsed() >= ms(20) && outcome(busy).is_err());
+    gate.open();
 }
 
 /// Fault 9, by the system's own limit for a user who is not root.

@@ -484,7 +484,7 @@ fn the_order_holds_for_every_job_whatever_ends_it() {
         }
     }
     pool.shutdown().wait();
-    let accepted = pool.metrics().accepted;
+    let metrics = pool.metrics();
     let count =
         |what: &Told| diary.0.lock().expect("no panic").iter().filter(|e| e.0 == *what).count();
     until("all is told", || count(&Told::Overdue) == count(&Told::ReturnedLate));
@@ -505,7 +505,8 @@ fn the_order_holds_for_every_job_whatever_ends_it() {
         assert!(["ase", "aq", "aseol", "r", "ar"].contains(&&*steps), "{steps}: {told:?}");
         refused += usize::from(steps == "ar");
     }
-    assert_eq!((by_job.len(), count(&Told::Accepted)), (3_000, accepted as usize + refused));
+    assert_eq!((by_job.len(), count(&Told::Accepted)), (3_000, metrics.accepted as usize));
+    assert_eq!(refused as u64, metrics.rejected_queued);
 }
 
 /// One whose destructor panics.

@@ -97,7 +97,11 @@ impl Ledger {
         equal("handles and jobs", seen + get(&self.unseen), get(&self.submitted));
         let Some(pools) = pools else { return wrong };
         let sum = |of: fn(&Metrics) -> u64| pools.iter().map(of).sum::<u64>();
-        equal("jobs taken or refused", sum(|m| m.accepted + m.rejected), get(&self.submitted));
+        equal(
+            "jobs taken or refused",
+            sum(|m| m.accepted + m.rejected - m.rejected_queued),
+            get(&self.submitted),
+        );
         equal("outcomes of those taken", sum(Metrics::resolved), sum(|m| m.accepted));
         let ran = sum(|m| m.returned + m.failed + m.panicked);
         let ran = ran + sum(|m| m.cancelled_running + m.timed_out_running);
