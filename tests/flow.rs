@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
-use support::{Busy, Gate, PATIENCE, error, ms, news, outcome, pool_of, until};
+use support::{Busy, Drops, Gate, PATIENCE, error, ms, news, outcome, pool_of, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -284,6 +284,46 @@ fn a_refusal_hands_the_body_back() {
     pool.shutdown().wait();
     let refused = pool.job().try_spawn(|_| Ok::<_, std::io::Error>(())).unwrap_err();
     assert_eq!(refused.why(), Rejection::ShutDown);
+}
+
+/// The body comes back from wherever it is refused, in one piece, and is not counted as lost.
+#[test]
+fn every_door_hands_a_refused_body_back() {
+    let pool = pool_of_places(1);
+    let lane = pool.lane("lane").queue_limit(1);
+    let permits = (pool.try_reserve().expect("a place"), lane.try_reserve().expect("a place"));
+    let drops = Drops::default();
+    let plain = || {
+        let own = drops.value();
+        move || std::mem::size_of_val(&own)
+    };
+    let failing = || {
+        let body = plain();
+        move |_: &punctual::JobContext| Ok::<_, ()>(body())
+    };
+    let refused = [pool.try_spawn(failing()), lane.try_spawn(failing())];
+    let bodies = refused.map(|refused| {
+        let refused = refused.expect_err("it is full");
+        assert_eq!(refused.why(), Rejection::QueueFull);
+        refused.into_body()
+    });
+    let job = |pool: &Pool| pool.job().on_late(|_: usize| ());
+    let refused = [
+        pool.try_spawn_blocking(plain()),
+        lane.try_spawn_blocking(plain()),
+        pool.job().try_spawn_blocking(plain()),
+        job(&pool).try_spawn_blocking(plain()),
+    ];
+    let plains = refused.map(|refused| refused.expect_err("it is full").into_body());
+    assert_eq!((drops.count(), pool.metrics().rejected, lane.metrics().rejected), (0, 6, 2));
+    let [first, second] = bodies;
+    assert!(outcome(permits.0.try_spawn(first).expect("its place is kept")).is_ok());
+    assert_eq!(plains.map(|body| body()).len(), 4);
+    pool.shutdown().wait();
+    let refused = permits.1.try_spawn_blocking(move || drop(second)).expect_err("it is shut down");
+    assert_eq!((refused.why(), drops.count()), (Rejection::ShutDown, 5));
+    drop(refused);
+    assert_eq!((drops.count(), pool.metrics().unresolved()), (6, 0));
 }
 
 #[test]

@@ -317,6 +317,28 @@ impl Job {
         LateJob::new(self, None).try_spawn(body)
     }
 
+    /// As [`spawn_blocking`](Self::spawn_blocking), but gives the closure back if the job is refused at
+    /// once; see [`try_spawn`](Self::try_spawn).
+    ///
+    /// # Errors
+    /// Why the job was refused, and the closure.
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let permit = pool.try_reserve().unwrap(); // the only place
+    /// let refused = pool.job().name("answer").try_spawn_blocking(|| 6 * 7).unwrap_err();
+    /// assert_eq!(refused.into_body()(), 42); // then here
+    /// # drop(permit);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_blocking<F, T>(self, body: F) -> Result<JobHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        LateJob::new(self, None).try_spawn_blocking(body)
+    }
+
     /// What the job itself must know of its settings, if there is anything.
     pub(super) fn settle(&mut self, submitted: Instant) -> Option<Box<Settings>> {
         let after = |time: Duration| Deadline::at(submitted).plus(time);

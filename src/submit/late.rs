@@ -78,12 +78,45 @@ impl<T: Send + 'static> LateJob<T> {
         F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
         E: Send + 'static,
     {
-        let (offer, on_late) = self.offer(Location::caller());
+        self.try_spawn_at(Location::caller(), body, |body| body)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), but gives the closure back if the job is refused at
+    /// once.
+    ///
+    /// # Errors
+    /// Why the job was refused, and the closure. The function for a late value is dropped.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let settings = pool.job().on_late(|value| println!("{value}, too late"));
+    /// assert_eq!(settings.try_spawn_blocking(|| 6 * 7).unwrap().wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_blocking<F>(self, body: F) -> Result<JobHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.try_spawn_at(Location::caller(), body, |body| move |_: &JobContext| Ok(body()))
+    }
+
+    /// `kept` is what a refusal gives back, and of which `to_body` makes the body if there is none.
+    fn try_spawn_at<K, F, E>(
+        self,
+        location: &'static Location<'static>,
+        kept: K,
+        to_body: impl FnOnce(K) -> F,
+    ) -> Result<JobHandle<T, E>, TrySpawnError<K>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        let (offer, on_late) = self.offer(location);
         match offer.admission {
-            Ok(_) => Ok(offer.make(body, on_late)),
+            Ok(_) => Ok(offer.make(to_body(kept), on_late)),
             Err(why) => {
                 offer.refuse(why);
-                Err(TrySpawnError::new(why, body))
+                Err(TrySpawnError::new(why, kept))
             }
         }
     }

@@ -58,6 +58,60 @@ impl Pool {
         self.job().spawn_blocking(body)
     }
 
+    /// As [`spawn`](Self::spawn), but gives the body back if the job is refused at once.
+    ///
+    /// What becomes of it later, the handle says. That a job was dropped to make room for a younger one
+    /// ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)) is such a later end.
+    ///
+    /// # Errors
+    /// Why the job was refused, and its body, which was neither called nor dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let permit = pool.try_reserve().unwrap(); // the only place
+    /// let refused = pool.try_spawn(|_| "42".parse::<u32>()).unwrap_err();
+    /// assert_eq!(refused.why(), punctual::Rejection::QueueFull);
+    /// drop(permit);
+    /// let job = pool.try_spawn(refused.into_body()).unwrap(); // once more
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, T, E>(&self, body: F) -> Result<JobHandle<T, E>, TrySpawnError<F>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().try_spawn(body)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), but gives the closure back if the job is refused at
+    /// once; see [`try_spawn`](Self::try_spawn).
+    ///
+    /// # Errors
+    /// Why the job was refused, and the closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::builder().queue_limit(100).build().unwrap();
+    /// let answer = match pool.try_spawn_blocking(|| 6 * 7) {
+    ///     Ok(job) => job.wait().unwrap(),
+    ///     Err(refused) => refused.into_body()(), // then here
+    /// };
+    /// assert_eq!(answer, 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_blocking<F, T>(&self, body: F) -> Result<JobHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().try_spawn_blocking(body)
+    }
+
     /// Settings for a job on this pool.
     ///
     /// # Examples
@@ -106,6 +160,52 @@ impl Lane {
         T: Send + 'static,
     {
         self.job().spawn_blocking(body)
+    }
+
+    /// As [`spawn`](Self::spawn), but gives the body back if the job is refused at once; see
+    /// [`Pool::try_spawn`].
+    ///
+    /// # Errors
+    /// Why the job was refused, and its body.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("parse").queue_limit(1);
+    /// let permit = lane.try_reserve().unwrap(); // the only place
+    /// let refused = lane.try_spawn(|_| "42".parse::<u32>()).unwrap_err();
+    /// assert_eq!(permit.spawn(refused.into_body()).wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, T, E>(&self, body: F) -> Result<JobHandle<T, E>, TrySpawnError<F>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().try_spawn(body)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), but gives the closure back if the job is refused at
+    /// once; see [`Pool::try_spawn`].
+    ///
+    /// # Errors
+    /// Why the job was refused, and the closure.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("answers").queue_limit(1);
+    /// let permit = lane.try_reserve().unwrap(); // the only place
+    /// let refused = lane.try_spawn_blocking(|| 6 * 7).unwrap_err();
+    /// assert_eq!(refused.into_body()(), 42); // then here
+    /// # drop(permit);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_blocking<F, T>(&self, body: F) -> Result<JobHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().try_spawn_blocking(body)
     }
 
     /// Settings for a job in this lane; see [`Pool::job`].
@@ -166,6 +266,50 @@ impl Permit {
         T: Send + 'static,
     {
         self.job().spawn_blocking(body)
+    }
+
+    /// As [`spawn`](Self::spawn), but gives the body back if the job is refused all the same: the pool is
+    /// shut down by now, or its [default timeout](crate::Builder::default_timeout) is too short for it.
+    ///
+    /// # Errors
+    /// Why the job was refused, and its body. The place is given back.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let permit = pool.try_reserve().unwrap();
+    /// pool.shutdown().wait();
+    /// let refused = permit.try_spawn(|_| "42".parse::<u32>()).unwrap_err();
+    /// assert_eq!(refused.why(), punctual::Rejection::ShutDown);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, T, E>(self, body: F) -> Result<JobHandle<T, E>, TrySpawnError<F>>
+    where
+        F: FnOnce(&JobContext) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().try_spawn(body)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), but gives the closure back if the job is refused all
+    /// the same; see [`try_spawn`](Self::try_spawn).
+    ///
+    /// # Errors
+    /// Why the job was refused, and the closure. The place is given back.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let permit = pool.try_reserve().unwrap();
+    /// let job = permit.try_spawn_blocking(|| 6 * 7).unwrap();
+    /// assert_eq!(job.wait().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_blocking<F, T>(self, body: F) -> Result<JobHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.job().try_spawn_blocking(body)
     }
 
     /// Settings for a job in the reserved place.
