@@ -123,6 +123,13 @@ impl Bulkhead {
         (line.taken, line.most)
     }
 
+    /// How many wait here; none if a permit is free.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        let line = self.line.lock();
+        let dead = usize::try_from(line.dead).unwrap_or(0);
+        (line.taken >= self.limit).then(|| line.entries.saturating_sub(dead))
+    }
+
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }

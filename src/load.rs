@@ -1,8 +1,10 @@
 //! How much there is to do: for servers that shed load early.
 
+use crate::bulkhead::Bulkhead;
 use crate::lane::Lane;
 use crate::pool::Pool;
-use crate::share::Share;
+use crate::share::{Core, Share};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How much there is to do in a pool, or in one of its lanes. To ask costs about a microsecond; see
@@ -21,13 +23,13 @@ pub struct Load {
     pub queued: usize,
     /// Jobs that run, overdue ones too. A pool's are those of all its lanes, too.
     pub running: usize,
-    /// How many can run at a time: the threads that there may be just now, or the lane's own limit if
-    /// that is lower, or if it is elastic.
+    /// How many can run at a time, if no others do. Of a pool: its threads, and the spare ones that are
+    /// lent just now. Of a lane: the least of that, its own limit and those of the lanes that it is
+    /// within; of an elastic one, which brings its own threads, the least of those limits alone.
     pub limit: usize,
     /// How long a job without a deadline that came now would wait, if the others take as long as they
     /// lately did: for a thread, or until its lane lets it through, whichever is longer. Zero while not
-    /// all that can run do. (What a lane holds back does not count for others; nor are the limits of
-    /// lanes around this one looked at.)
+    /// all that can run do. What a lane holds back does not count for others.
     pub predicted_wait: Duration,
 }
 
@@ -66,20 +68,31 @@ impl Lane {
 
 impl Share {
     fn load(&self) -> Load {
-        let (board, crew) = (self.board(), &self.core.crew);
-        let ([queued, running], threads) = (board.now(), crew.most_threads());
-        let limit = self.bulkhead().map(|bulkhead| bulkhead.limit());
-        let for_permit = limit.map(|limit| board.predicted_wait(queued, running, limit));
-        let for_thread = match self.is_elastic {
-            true => None, // it brings its own
-            false => {
-                let [_, busy] = self.core.counters.now();
-                Some(self.core.counters.predicted_wait(crew.queued(), busy, threads))
-            }
+        let board = self.board();
+        let [queued, running] = board.now();
+        let for_permit = |bulkhead: &Arc<Bulkhead>| {
+            let ahead = bulkhead.waiting()?;
+            Some(board.predicted_wait(ahead, bulkhead.limit()))
         };
-        let predicted_wait = for_permit.max(for_thread).unwrap_or_default();
-        let limit =
-            limit.map_or(threads, |own| if self.is_elastic { own } else { own.min(threads) });
-        Load { queued, running, limit, predicted_wait }
+        let for_permits = self.way().iter().filter_map(for_permit).max();
+        let for_thread = if self.is_elastic { None } else { self.core.wait_for_thread() };
+        let predicted_wait = for_permits.max(for_thread).unwrap_or_default();
+        Load { queued, running, limit: self.most_at_a_time(), predicted_wait }
+    }
+
+    /// How many of its jobs can run at a time, if no other jobs do.
+    pub(crate) fn most_at_a_time(&self) -> usize {
+        let threads = (!self.is_elastic).then(|| self.core.crew.own_threads());
+        let limits = self.way().iter().map(|bulkhead| bulkhead.limit());
+        limits.chain(threads).min().unwrap_or(usize::MAX)
+    }
+}
+
+impl Core {
+    /// How long a job would wait for a thread; none if there is one, or may be one.
+    fn wait_for_thread(&self) -> Option<Duration> {
+        let [_, running] = self.counters.now();
+        let all_busy = running >= self.crew.most_threads();
+        all_busy.then(|| self.counters.predicted_wait(self.crew.queued(), self.crew.own_threads()))
     }
 }

@@ -457,6 +457,35 @@ fn the_load_of_a_lane_sees_who_has_the_threads_and_not_what_others_hold_back() {
     assert!(held.into_iter().all(|job| outcome(job).is_ok()));
 }
 
+/// Threads that an elastic lane brings are no help to its pool's own jobs.
+#[test]
+fn the_load_is_by_the_threads_that_serve_it() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let limit = |lane: &Lane| lane.load().limit;
+    let plain = pool.lane("plain").limit(4);
+    let elastic = pool.lane("elastic").limit(4).elastic();
+    let (inner, tight) = (elastic.lane("inner"), elastic.lane("tight").limit(2));
+    let limits = || [&plain, &elastic, &inner, &tight].map(limit);
+    assert_eq!((limits(), pool.load().limit), ([1, 4, 4, 2], 1), "idle");
+    for _ in 0..20 {
+        let own = clock.clone();
+        outcome(pool.spawn_blocking(move || own.advance(ms(10)))).expect("it returns");
+    }
+    let busy = Busy::all(&pool, 1);
+    let gate = Gate::default();
+    let jobs = [(); 3].map(|()| {
+        let gate = gate.clone();
+        elastic.spawn_blocking(move || gate.pass())
+    });
+    until("they have threads", || elastic.load().running == 3);
+    assert_eq!((limits(), pool.load().limit), ([1, 4, 4, 2], 1), "busy");
+    let wait = pool.load().predicted_wait;
+    assert!(wait > ms(8) && wait < ms(12), "{wait:?}");
+    gate.open();
+    jobs.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    drop(busy);
+}
+
 /// Who only ever tried to reserve is on no list that a shutdown looks through.
 #[test]
 fn who_begins_to_wait_for_a_place_after_the_end_is_refused() {

@@ -83,7 +83,7 @@ impl Job {
     {
         Map {
             out: Out::default(),
-            in_flight: self.core().crew.most_threads(),
+            in_flight: self.share.most_at_a_time(),
             job: self.in_place(None),
             call: Arc::new(f),
             inputs: inputs.into_iter(),
@@ -162,7 +162,8 @@ type Call<A, T, E> = dyn Fn(&JobContext, A) -> Result<T, E> + Send + Sync;
 
 impl<I: Iterator, T, E> Map<I, T, E> {
     /// At most so many jobs are out at a time: spawned, and their outcome not taken. Zero counts as
-    /// one. Without it, as many as the pool may have threads.
+    /// one. Without it, as many as can [run at a time](crate::Load::limit) when the map is made: as the
+    /// pool may have threads, or as the lane's limit allows.
     ///
     /// In order, outcomes that are ready wait for those before them; they count, too.
     ///

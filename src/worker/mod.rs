@@ -162,6 +162,11 @@ impl Crew {
         self.idle.max()
     }
 
+    /// How many workers there may be just now, but for those of elastic lanes.
+    pub(crate) fn own_threads(&self) -> usize {
+        self.threads.max.saturating_add(self.spares_lent())
+    }
+
     /// How many entries of the queue wait for a worker.
     pub(crate) fn queued(&self) -> usize {
         // ORDERING: Relaxed, see `forget_entry`.
