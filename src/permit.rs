@@ -27,7 +27,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`Rejection::ShutDown`] if the pool takes no more jobs, or ceases to while this waits.
-    /// [`Rejection::QueueFull`] if a time was set by [`within`](Reserve::within), and is up.
+    /// [`Rejection::QueueFull`] if a time was set by [`within`](Reserve::within), and is up;
+    /// [`Rejection::NoThread`] if one was set, and there is no thread to be had that watches the clock.
     ///
     /// # Examples
     ///
@@ -65,7 +66,7 @@ impl Pool {
     }
 
     /// Blocks this thread until there is a place in the queue; see [`reserve`](Self::reserve), and
-    /// [`Reserve::wait`] with a time limit.
+    /// [`blocking_reserve_timeout`](Self::blocking_reserve_timeout).
     ///
     /// # Errors
     /// [`Rejection::ShutDown`] if the pool takes no more jobs, or ceases to while this waits.
@@ -79,6 +80,26 @@ impl Pool {
     /// ```
     pub fn blocking_reserve(&self) -> Result<Permit, Rejection> {
         self.reserve().wait()
+    }
+
+    /// Blocks this thread until there is a place in the queue, or for so long: `reserve()`,
+    /// [`within`](Reserve::within) that time, [waited for](Reserve::wait).
+    ///
+    /// # Errors
+    /// As [`blocking_reserve`](Self::blocking_reserve), and [`Rejection::QueueFull`] when the time is up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
+    /// let permit = pool.blocking_reserve_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(pool.blocking_reserve_timeout(Duration::from_millis(5)).is_err());
+    /// # drop(permit);
+    /// ```
+    pub fn blocking_reserve_timeout(&self, time: Duration) -> Result<Permit, Rejection> {
+        self.reserve().within(time).wait()
     }
 }
 
@@ -127,6 +148,24 @@ impl Lane {
     /// ```
     pub fn blocking_reserve(&self) -> Result<Permit, Rejection> {
         self.reserve().wait()
+    }
+
+    /// Blocks this thread until there is a place in the lane's queue, or for so long; see
+    /// [`Pool::blocking_reserve_timeout`].
+    ///
+    /// # Errors
+    /// As [`blocking_reserve`](Self::blocking_reserve), and [`Rejection::QueueFull`] when the time is up.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("thumbnails").queue_limit(1);
+    /// let permit = lane.blocking_reserve_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(lane.blocking_reserve_timeout(Duration::from_millis(5)).is_err());
+    /// # drop(permit);
+    /// ```
+    pub fn blocking_reserve_timeout(&self, time: Duration) -> Result<Permit, Rejection> {
+        self.reserve().within(time).wait()
     }
 }
 
