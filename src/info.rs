@@ -86,6 +86,7 @@ impl fmt::Display for Identity {
 #[non_exhaustive]
 pub struct JobInfo {
     pub(crate) identity: Identity,
+    pub(crate) lane: Option<Cow<'static, str>>,
     pub(crate) priority: Priority,
     pub(crate) phase: Phase,
     pub(crate) queued_for: Duration,
@@ -117,6 +118,19 @@ impl JobInfo {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.identity.name.as_deref()
+    }
+
+    /// The name of the [lane](crate::Lane) that it is in, the innermost one; `None` if it is in none.
+    ///
+    /// ```
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("thumbnails").limit(4);
+    /// assert_eq!(lane.spawn_blocking(|| ()).info().lane(), Some("thumbnails"));
+    /// assert_eq!(pool.spawn_blocking(|| ()).info().lane(), None);
+    /// ```
+    #[must_use]
+    pub fn lane(&self) -> Option<&str> {
+        self.lane.as_deref()
     }
 
     /// Where it was spawned.
@@ -249,6 +263,7 @@ mod tests {
             Identity { id: JobId::next(), name: None, location: std::panic::Location::caller() };
         JobInfo {
             identity,
+            lane: Some("reports".into()),
             priority: Priority::High,
             phase,
             queued_for: Duration::from_millis(1),
@@ -270,6 +285,7 @@ mod tests {
         let queued = info(Phase::Queued);
         assert_eq!((queued.priority(), queued.phase()), (Priority::High, Phase::Queued));
         assert!(queued.name().is_none() && queued.thread().is_none());
+        assert_eq!(queued.lane(), Some("reports"));
         assert!(queued.overdue_by().is_none() && queued.location().file().ends_with("info.rs"));
         assert!(queued.to_string().ends_with("): queued for 1.0ms"), "{queued}");
         assert!(queued.to_string().starts_with(&format!("job {} (spawned at ", queued.id())));

@@ -11,12 +11,13 @@ impl Serialize for JobId {
     }
 }
 
-/// `id`, `name`, `spawned_at`, `priority`, `phase`, `queued_for`, `ran_for`, `overdue_by`, `thread`.
+/// `id`, `name`, `lane`, `spawned_at`, `priority`, `phase`, `queued_for`, `ran_for`, `overdue_by`, `thread`.
 impl Serialize for JobInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("JobInfo", 9)?;
+        let mut fields = serializer.serialize_struct("JobInfo", 10)?;
         fields.serialize_field("id", &self.id())?;
         fields.serialize_field("name", &self.name())?;
+        fields.serialize_field("lane", &self.lane())?;
         fields.serialize_field("spawned_at", &self.location().to_string())?;
         fields.serialize_field("priority", &self.priority())?;
         fields.serialize_field("phase", &self.phase())?;

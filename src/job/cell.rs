@@ -154,6 +154,7 @@ impl Head {
         let overdue_by = overdue_by.map(|at| self.now().saturating_duration_since(*at));
         JobInfo {
             identity: self.identity(),
+            lane: self.owner.lane().cloned(),
             priority: self.priority,
             phase,
             queued_for,

@@ -102,6 +102,10 @@ impl Owner for Fake {
         &self.keeper
     }
 
+    fn lane(&self) -> Option<&Cow<'static, str>> {
+        None
+    }
+
     fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {
         None
     }

@@ -54,6 +54,7 @@ use crate::error::{Panic, Rejection};
 use crate::stop::{Cause, Phase};
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,6 +113,9 @@ pub(crate) trait Owner: Send + Sync + 'static {
     fn clock(&self) -> &Clock;
 
     fn keeper(&self) -> &Arc<Timekeeper<Bell>>;
+
+    /// The name of the lane, if it is one.
+    fn lane(&self) -> Option<&Cow<'static, str>>;
 
     /// Whether the job, which is about to be started, is not worth that any more.
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection>;

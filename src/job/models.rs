@@ -23,6 +23,7 @@ use crate::error::JobError;
 use crate::priority::Priority;
 use crate::spawner::Spawner;
 pub(super) use crate::sync::models::{Bare, Count, check, check_all};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{Location, resume_unwind};
@@ -95,6 +96,10 @@ impl Owner for Host {
 
     fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
         &self.keeper
+    }
+
+    fn lane(&self) -> Option<&Cow<'static, str>> {
+        None
     }
 
     fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {

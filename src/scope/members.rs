@@ -12,6 +12,7 @@ use crate::stop::Cause;
 use crate::sync::{MODEL, Mutex};
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -190,6 +191,10 @@ impl Owner for Member {
 
     fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
         self.share.keeper()
+    }
+
+    fn lane(&self) -> Option<&Cow<'static, str>> {
+        self.share.lane()
     }
 
     fn accepted(&self, job: &Task) -> Option<Cause> {

@@ -10,6 +10,7 @@ use crate::stop::Cause;
 use crate::sync::Ordering;
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,10 @@ impl Owner for Share {
 
     fn keeper(&self) -> &Arc<Timekeeper<Bell>> {
         &self.core.keeper
+    }
+
+    fn lane(&self) -> Option<&Cow<'static, str>> {
+        self.terms.name.as_ref()
     }
 
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {

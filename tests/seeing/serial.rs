@@ -66,11 +66,16 @@ fn a_report_names_its_jobs() {
     starts.next();
     let id = overdue.id().get();
     assert!(error(overdue).is_timed_out());
-    let low = pool.job().priority(Priority::Low).spawn_blocking(|| ());
+    let lane = pool.lane("reports");
+    let low = lane.job().priority(Priority::Low).spawn_blocking(|| ());
     let report = to_value(pool.shutdown().within(ms(10)).wait()).expect("it can be written");
     gate.open();
     let never = &report["never_started"][0];
     assert_eq!((&report["finished"], &never["name"]), (&json!(0), &Value::Null));
+    assert_eq!(
+        (&never["lane"], &report["still_running"][0]["lane"]),
+        (&json!("reports"), &Value::Null)
+    );
     assert_eq!((&never["priority"], &never["phase"]), (&json!("low"), &json!("queued")));
     let still = &report["still_running"][0];
     assert_eq!((&still["id"], &still["name"]), (&json!(id), &json!("deaf")));

@@ -306,3 +306,17 @@ fn a_panic_that_nobody_sees_is_an_error_event() {
     assert!(matches!(error(pool.spawn_blocking(|| quiet_panic("seen"))), JobError::Panicked(_)));
     assert_eq!(notes.events().len(), 1);
 }
+
+#[test]
+fn a_span_names_the_jobs_lane() {
+    let (notes, pool) = (Notes::default(), pool_of(1));
+    let lane = pool.lane("reports").limit(1);
+    dispatcher::with_default(&notes.dispatch(), || {
+        outcome(lane.spawn_blocking(|| ())).expect("it returns");
+        lane.scope(|s| drop(s.spawn_blocking(|| ())));
+        outcome(pool.spawn_blocking(|| ())).expect("it returns");
+    });
+    let lanes: Vec<_> =
+        notes.spans("job").iter().map(|job| job.fields.get("lane").cloned()).collect();
+    assert_eq!(lanes, [Some("reports".to_owned()), Some("reports".to_owned()), None]);
+}

@@ -124,6 +124,7 @@ mod spans {
             "job",
             id = job.id.get(),
             name,
+            lane = job.owner.lane().map(|lane| &**lane),
             queue_wait_ms = Empty,
             outcome = Empty,
         )
