@@ -20,6 +20,7 @@ use crate::deadline::Deadline;
 use crate::error::{JobError, Panic, Rejection};
 use crate::job::ambient;
 use crate::job::{Bell, JobContext, JobHandle, Waiting};
+use crate::lane::Lane;
 use crate::park;
 use crate::pool::Pool;
 use crate::share::Core;
@@ -57,6 +58,30 @@ impl Pool {
     ///     Ok("127.0.0.1")
     /// });
     /// assert_eq!(look_up.wait().unwrap(), "127.0.0.1");
+    /// ```
+    #[track_caller]
+    pub fn hedge<F, T, E>(&self, after: Duration, f: F) -> Hedge<T, E>
+    where
+        F: Fn(&JobContext) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.job().hedge(after, f)
+    }
+}
+
+impl Lane {
+    /// Runs `f` in this lane, and once more if that takes longer than `after`; the first value wins.
+    /// See [`Pool::hedge`].
+    ///
+    /// Two tries at the same time need two of the lane's [limit](Lane::limit).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("look-ups").limit(2);
+    /// let number = lane.hedge(Duration::from_secs(1), |_| "42".parse::<u32>());
+    /// assert_eq!(number.wait().unwrap(), 42);
     /// ```
     #[track_caller]
     pub fn hedge<F, T, E>(&self, after: Duration, f: F) -> Hedge<T, E>

@@ -1,5 +1,7 @@
 //! Lanes: named shares of a pool that keep out of each other's way.
 
+use crate::info::JobInfo;
+use crate::job::Task;
 use crate::metrics::LaneMetrics;
 use crate::pool::Pool;
 use crate::priority::Priority;
@@ -138,6 +140,24 @@ impl Lane {
         self.with(|terms| terms.default_timeout = Some(time))
     }
 
+    /// The grace time of its jobs that set none (see [`Job::grace`](crate::Job::grace)); without it, as
+    /// the pool's.
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # use std::time::Duration;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("patient").default_grace(Duration::from_secs(10));
+    /// let job = lane.job().run_timeout(Duration::from_millis(5)).spawn(|cx| -> Checked<_> {
+    ///     cx.sleep(Duration::MAX).ok(); // until its time is up
+    ///     Ok("what there is so far")
+    /// });
+    /// assert_eq!(job.wait().unwrap(), "what there is so far");
+    /// ```
+    pub fn default_grace(self, time: Duration) -> Self {
+        self.with(|terms| terms.default_grace = Some(time))
+    }
+
     /// The priority of its jobs that set none.
     ///
     /// ```
@@ -203,8 +223,33 @@ impl Lane {
         self.share.lane_metrics()
     }
 
+    /// Its jobs whose body goes on although their handle has resolved without it; see
+    /// [`Pool::overdue`]. Those of a lane within it are that one's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let pool = punctual::Pool::new();
+    /// let [deaf, others] = ["deaf", "others"].map(|name| pool.lane(name).limit(2));
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let job = deaf.job().run_timeout(Duration::from_millis(5));
+    /// assert!(job.spawn_blocking(move || gate.recv()).wait().is_err());
+    /// assert_eq!(deaf.overdue()[0].lane(), Some("deaf"));
+    /// assert!(others.overdue().is_empty());
+    /// # drop(go);
+    /// ```
+    #[must_use]
+    pub fn overdue(&self) -> Vec<JobInfo> {
+        let is_own = |job: &Task| Share::of(job).is_some_and(|own| Arc::ptr_eq(&own, &self.share));
+        self.pool.core().crew.infos(|job| job.head.is_overdue() && is_own(job))
+    }
+
     pub(crate) fn share(&self) -> &Arc<Share> {
         &self.share
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     fn with(self, change: impl FnOnce(&mut Terms)) -> Self {

@@ -28,8 +28,8 @@
 //!    ticket, by return or by unwinding, and then, in this order, what is left of the user's body is
 //!    dropped, the packet is let go of, and the job is no longer [`Alive`]. If neither happens, the
 //!    job stays alive;
-//! 4. [`Pool::scope_with`] neither returns nor unwinds while a job is alive: [`UntilNoneLives`] is on
-//!    its stack and can not be forgotten, and its last step, a wait, calls nobody;
+//! 4. [`run`] neither returns nor unwinds while a job is alive: [`UntilNoneLives`] is on its stack and
+//!    can not be forgotten, and its last step, a wait, calls nobody;
 //! 5. none comes alive later. Who spawns has a reference to the scope, of the same lifetime: that is
 //!    `f`, which is over, or what a live job's packet holds. (Or what was leaked, and is not run.)
 //!
@@ -40,13 +40,14 @@ mod job;
 mod members;
 #[cfg(doctest)]
 mod misuse;
+mod open;
 mod packet;
 
 pub use handle::ScopedHandle;
 pub use job::ScopedJob;
+pub use open::ScopePolicy;
 
 use crate::job::{JobContext, Leftover, Owner, Task, current};
-use crate::pool::Pool;
 use crate::scope::members::{Member, Members};
 use crate::scope::packet::{Alive, Erased, Left, Living, Packet, Ticket};
 use crate::submit::Job;
@@ -56,93 +57,25 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 #[cfg(doc)]
+use crate::pool::Pool;
+#[cfg(doc)]
 use crate::scope::packet::Kept;
 
-impl Pool {
-    /// Runs `f`, which can spawn jobs that borrow from the caller's stack, and waits for them all.
-    ///
-    /// As [`std::thread::scope`], on this pool: when it returns, every job that was spawned in it has
-    /// really ended, its captures are dropped, and what they borrowed is free again. That holds for
-    /// one whose handle was dropped or forgotten, for one that was stopped, and for one whose handle
-    /// has resolved at its deadline while its body ran on. Gives back what `f` returns.
-    ///
-    /// Called in the body of a job, the scope's jobs are that job's children: they have no later
-    /// deadline, and are stopped with it.
-    ///
-    /// A job that failed, was stopped, or was refused by a full queue or a pool that is shut down says
-    /// so to its handle alone: wait for those that must have done their work.
-    ///
-    /// A scoped job costs one allocation more than a plain one, and some short locks.
-    ///
-    /// # Blocking
-    /// This thread, until the last job has ended; one that never looks whether to stop is waited for,
-    /// however long. It is not for async code. In a job of the same pool, this thread runs those
-    /// that still wait, one after the other (law 12).
-    ///
-    /// # Panics
-    /// If `f` panics: its jobs are stopped and waited for, and the panic goes on. If a job panicked
-    /// and its handle was dropped without being waited for: that panic goes on here, as if `f` had
-    /// called the body. There is one to go on: any other is told to the pool's `on_unseen_panic`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = punctual::Pool::new();
-    /// let mut rows = vec![3, 1, 2, 6, 5, 4];
-    /// let mut longest = 0;
-    /// pool.scope(|s| {
-    ///     for half in rows.chunks_mut(3) {
-    ///         s.spawn_blocking(|| half.sort());
-    ///     }
-    ///     s.spawn_blocking(|| longest = 7);
-    /// });
-    /// assert_eq!((rows, longest), (vec![1, 2, 3, 4, 5, 6], 7));
-    /// ```
-    pub fn scope<'env, F, R>(&self, f: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    {
-        self.scope_with(ScopePolicy::default(), f)
-    }
-
-    /// As [`scope`](Self::scope), but the end of one job may stop the others; see [`ScopePolicy`].
-    ///
-    /// # Panics
-    /// As `scope` does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use punctual::{Pool, ScopePolicy};
-    /// use std::time::Duration;
-    ///
-    /// let pool = Pool::new();
-    /// let servers = [Duration::MAX, Duration::ZERO, Duration::MAX]; // how long each takes
-    /// let answer = pool.scope_with(ScopePolicy::FirstSuccess, |s| {
-    ///     let ask = |time: &Duration| s.spawn({
-    ///         let time = *time;
-    ///         move |cx| cx.sleep(time).map(|()| time)
-    ///     });
-    ///     let asked: Vec<_> = servers.iter().map(ask).collect();
-    ///     asked.into_iter().find_map(|job| job.wait().ok())
-    /// });
-    /// assert_eq!(answer, Some(Duration::ZERO));
-    /// ```
-    pub fn scope_with<'env, F, R>(&self, policy: ScopePolicy, f: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    {
-        let scope = Scope::new(self, policy);
-        let result = {
-            let _barrier = UntilNoneLives { living: &scope.living, members: &scope.members };
-            let result = unwind::catch(|| f(&scope));
-            if result.is_err() {
-                scope.cancel();
-            }
-            result
-        };
-        end(&scope.members, result)
-    }
+/// Runs `f` with a scope whose jobs have these settings, and waits for them all.
+fn run<'env, F, R>(job: Job, policy: ScopePolicy, f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    let scope = Scope::new(job, policy);
+    let result = {
+        let _barrier = UntilNoneLives { living: &scope.living, members: &scope.members };
+        let result = unwind::catch(|| f(&scope));
+        if result.is_err() {
+            scope.cancel();
+        }
+        result
+    };
+    end(&scope.members, result)
 }
 
 /// Gives what `f` gave, or goes on with its panic, or else with that of a job.
@@ -160,37 +93,6 @@ fn end<R>(members: &Members, result: Result<R, Payload>) -> R {
             std::panic::resume_unwind(payload)
         }
     }
-}
-
-/// What the end of one job is to the others of its [scope](Pool::scope_with).
-///
-/// # Examples
-///
-/// ```
-/// use punctual::{Cause, JobError, Pool, ScopePolicy};
-/// use std::time::Duration;
-///
-/// let pool = Pool::new();
-/// pool.scope_with(ScopePolicy::FailFast, |s| {
-///     let long = s.spawn(|cx| cx.sleep(Duration::MAX));
-///     let wrong = s.spawn(|_| "12x".parse::<u32>());
-///     assert!(wrong.wait().is_err());
-///     let Err(JobError::Cancelled(stop)) = long.wait() else { panic!("it sleeps for ever") };
-///     assert_eq!(stop.cause(), Cause::Scope);
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ScopePolicy {
-    /// Nothing: each goes its way, and all are waited for.
-    #[default]
-    WaitForAll,
-    /// The first job that does not end in `Ok` stops the others: those that wait never start, and so
-    /// do those that are spawned later. It failed, panicked, was refused or stopped, or its time was
-    /// up.
-    FailFast,
-    /// The first job that ends in `Ok` stops the others, and those that are spawned later.
-    FirstSuccess,
 }
 
 /// Spawns jobs that may borrow for `'scope`, which ends when all of them have; see [`Pool::scope`].
@@ -225,10 +127,11 @@ pub enum ScopePolicy {
 /// assert_eq!(sum.into_inner(), 6);
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
-    pool: Pool,
+    /// The settings of its own jobs. Who opened it keeps their pool open.
+    job: Job,
     living: Arc<Living>,
     members: Arc<Members>,
-    /// Whom the jobs on the scope's own pool belong to.
+    /// Whom the jobs on the scope's own pool, or lane, belong to.
     owner: Arc<dyn Owner>,
     /// The job in whose body the scope is.
     parent: Option<Task>,
@@ -238,12 +141,12 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    fn new(pool: &Pool, policy: ScopePolicy) -> Self {
+    fn new(job: Job, policy: ScopePolicy) -> Self {
         let members = Arc::new(Members::new(policy));
         Self {
-            pool: pool.clone(),
             living: Arc::default(),
-            owner: Member::of(pool.share(), &members),
+            owner: Member::of(&job.share, &members),
+            job,
             members,
             parent: current().map(|cx| Arc::clone(cx.task())),
             scope: PhantomData,
@@ -275,7 +178,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         T: Send + 'scope,
         E: Send + 'scope,
     {
-        self.with(self.pool.job()).spawn(body)
+        self.with(self.job.again()).spawn(body)
     }
 
     /// Spawns a plain closure. It may borrow.
@@ -294,7 +197,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        self.with(self.pool.job()).spawn_blocking(body)
+        self.with(self.job.again()).spawn_blocking(body)
     }
 
     /// Spawns with these settings: those of a [`Pool`], a [`Lane`](crate::Lane), a
@@ -318,7 +221,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// });
     /// ```
     pub fn with(&'scope self, job: Job) -> ScopedJob<'scope, 'env> {
-        let owner = match Arc::ptr_eq(&job.share, self.pool.share()) {
+        let owner = match Arc::ptr_eq(&job.share, &self.job.share) {
             true => Arc::clone(&self.owner),
             false => Member::of(&job.share, &self.members),
         };

@@ -517,3 +517,17 @@ fn a_waker_that_panics_is_told_and_harms_nobody() {
     another(&mut hedge, &tries).end(End::Value);
     assert_eq!(outcome(hedge).expect("it returns"), 2);
 }
+
+#[test]
+fn both_tries_of_a_lanes_hedge_are_of_the_lane() {
+    let pool = pool_of(4);
+    let lane = pool.lane("two").limit(2);
+    let (body, tries, _stops) = told();
+    let hedge = lane.hedge(Duration::ZERO, body);
+    let waiter = std::thread::spawn(move || hedge.wait());
+    let [first, second] = [tries.next(), tries.next()];
+    assert_eq!((lane.load().running, lane.metrics().accepted), (2, 2));
+    second.end(End::Value);
+    assert!(waiter.join().expect("no panic").is_ok());
+    drop(first);
+}

@@ -451,3 +451,19 @@ fn a_map_outlives_its_pool() {
     assert!(map.into_iter().all(|sent| sent.is_ok()));
     assert_eq!(dones.iter().count(), 10);
 }
+
+#[test]
+fn a_lanes_map_keeps_to_the_lane_and_keeps_its_pool() {
+    let pool = pool_of(4);
+    let lane = pool.lane("two").limit(2).queue_limit(100);
+    let mut map = lane.map(0.., |_, n| -> Checked<i32> { Ok(n) });
+    assert_eq!(next(&mut map).ok(), Some(0));
+    assert_eq!((lane.metrics().accepted, pool.metrics().accepted), (2, 2), "as its limit allows");
+    let nested = lane.lane("nested").job().map(0.., |_, n| -> Checked<i32> { Ok(n) });
+    assert!(format!("{nested:?}").contains("in_flight: 2"), "{nested:?}");
+    let elastic = pool.lane("elastic").limit(7).elastic();
+    let elastic = elastic.map(0.., |_, n| -> Checked<i32> { Ok(n) });
+    assert!(format!("{elastic:?}").contains("in_flight: 7"), "{elastic:?}");
+    drop((lane, pool, nested, elastic));
+    assert!((1..50).all(|n| next(&mut map).ok() == Some(n)), "its pool is still there");
+}

@@ -613,3 +613,50 @@ fn scopes_nest() {
     });
     assert_eq!(lengths, ([1, 2], 3));
 }
+
+#[test]
+fn a_lanes_scope_keeps_to_the_lane() {
+    let pool = pool_of(4);
+    let lane = pool.lane("two").limit(2);
+    let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    lane.scope(|s| {
+        for _ in 0..100 {
+            s.spawn_blocking(|| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                thread::yield_now();
+                now.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        let elsewhere = s.with(pool.job()).spawn(|cx| -> Checked<_> { Ok(cx.job()) });
+        assert!(elsewhere.wait().is_ok());
+    });
+    assert!(most.into_inner() <= 2);
+    assert_eq!((lane.metrics().returned, pool.metrics().returned), (100, 101));
+    let fails = lane.scope_with(ScopePolicy::FailFast, |s| {
+        let asleep = sleeping(s);
+        assert!(s.spawn(|_| Err::<(), _>("wrong")).wait().is_err());
+        stop_of(asleep)
+    });
+    assert_eq!(fails, (Cause::Scope, Phase::Running));
+}
+
+/// The job that waits has the lane's only permit: what it waits for is run on that (law 12).
+#[test]
+fn a_scope_of_its_own_lane_in_a_job_at_the_limit_ends() {
+    let pool = pool_of(2);
+    let lane = pool.lane("one").limit(1);
+    let own = lane.clone();
+    let mut job = lane.spawn_blocking(move || {
+        let sum = AtomicUsize::new(0);
+        own.scope(|s| {
+            for n in 1..=4 {
+                let sum = &sum;
+                s.spawn_blocking(move || sum.fetch_add(n, Ordering::SeqCst));
+            }
+        });
+        sum.into_inner()
+    });
+    let sum = job.wait_timeout(PATIENCE).expect("it does not wait for itself");
+    assert_eq!(sum.ok(), Some(10));
+    assert_eq!(lane.metrics().most_running, Some(1));
+}

@@ -19,6 +19,7 @@ pub use take::MapIter;
 #[cfg(doc)]
 use crate::error::JobError;
 use crate::job::JobContext;
+use crate::lane::Lane;
 use crate::map::out::Out;
 use crate::places::{Place, Waiting};
 use crate::pool::Pool;
@@ -52,6 +53,28 @@ impl Pool {
         F: Fn(&JobContext, I::Item) -> Result<T, E> + Send + Sync + 'static,
     {
         Map { _pool: Some(self.clone()), ..self.job().map(inputs, f) }
+    }
+}
+
+impl Lane {
+    /// Runs `f` for each input, as a job of its own in this lane, so many at a time; gives the outcomes
+    /// in the order of the inputs. See [`Pool::map`].
+    ///
+    /// ```
+    /// # use punctual::Checked;
+    /// # let pool = punctual::Pool::new();
+    /// let lane = pool.lane("squares").limit(2);
+    /// let squares = lane.map([1, 2, 3], |_, n| -> Checked<_> { Ok(n * n) });
+    /// assert!(squares.into_iter().map(Result::unwrap).eq([1, 4, 9]));
+    /// assert_eq!(lane.metrics().returned, 3);
+    /// ```
+    #[track_caller]
+    pub fn map<I, F, T, E>(&self, inputs: I, f: F) -> Map<I::IntoIter, T, E>
+    where
+        I: IntoIterator,
+        F: Fn(&JobContext, I::Item) -> Result<T, E> + Send + Sync + 'static,
+    {
+        Map { _pool: Some(self.pool().clone()), ..self.job().map(inputs, f) }
     }
 }
 

@@ -175,3 +175,72 @@ fn who_waits_in_a_job_is_lent_a_spare_thread_too() {
     assert!(outcome(waits).expect("it returns"));
     assert_eq!(pool.metrics().spare, 0);
 }
+
+#[test]
+fn what_is_known_of_a_job_names_its_lane() {
+    let pool = wide();
+    let outer = pool.lane("outer").limit(2);
+    let inner = outer.lane(String::from("inner"));
+    let lane = |info: punctual::JobInfo| info.lane().map(str::to_owned);
+    assert_eq!(lane(pool.spawn_blocking(|| ()).info()), None);
+    assert_eq!(lane(outer.spawn_blocking(|| ()).info()).as_deref(), Some("outer"));
+    let permit = inner.try_reserve().expect("no limit").spawn_blocking(|| ());
+    assert_eq!(lane(permit.info()).as_deref(), Some("inner"));
+    let child = inner.spawn(move |cx| cx.job().spawn(move |cx| Ok::<_, ()>(cx.job())).wait());
+    let grandchild = outcome(child).expect("it returns").spawn_blocking(|| ());
+    assert_eq!(lane(grandchild.info()).as_deref(), Some("inner"));
+    let gate = Gate::default();
+    let scoped = inner.clone();
+    thread::scope(|threads| {
+        let (gate, (started, starts)) = (&gate, news());
+        threads.spawn(move || {
+            scoped.scope(|s| {
+                s.with(scoped.job().name("scoped")).spawn_blocking(|| {
+                    started.send(()).expect("the test listens");
+                    gate.pass();
+                });
+            });
+        });
+        starts.next();
+        let report = pool.shutdown().within(ms(1)).wait();
+        let still: Vec<_> = report.still_running.into_iter().map(lane).collect();
+        assert_eq!(still, [Some("inner".to_owned())]);
+        gate.open();
+    });
+}
+
+#[test]
+fn each_lane_names_its_own_overdue_jobs() {
+    let pool = wide();
+    let outer = pool.lane("outer").limit(3);
+    let inner = outer.lane("inner");
+    let twin = pool.lane("outer"); // of the same name
+    let gate = Gate::default();
+    let deaf = |job: punctual::Job| {
+        let gate = gate.clone();
+        let job = job.run_timeout(ms(2)).spawn_blocking(move || gate.pass());
+        assert!(error(job).is_timed_out());
+    };
+    deaf(pool.job().name("pool's"));
+    deaf(outer.job().name("outer's"));
+    deaf(inner.job().name("inner's"));
+    pool.scope(|s| {
+        let job =
+            s.with(inner.job().name("scoped").run_timeout(ms(2))).spawn_blocking(|| gate.pass());
+        let names = |lane: &punctual::Lane| {
+            let overdue = lane.overdue().into_iter();
+            let mut names: Vec<_> =
+                overdue.map(|job| job.name().unwrap_or("").to_owned()).collect();
+            names.sort();
+            names
+        };
+        until("it is overdue", || inner.overdue().len() == 2);
+        assert_eq!(names(&outer), ["outer's"]);
+        assert_eq!(names(&inner), ["inner's", "scoped"]);
+        assert_eq!((twin.overdue().len(), pool.overdue().len()), (0, 4));
+        assert_eq!(inner.metrics().overdue, 2);
+        gate.open();
+        drop(job);
+    });
+    until("they are back", || pool.overdue().is_empty());
+}
