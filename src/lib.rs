@@ -233,7 +233,7 @@ pub use set::JobSet;
 pub use share::WhenFull;
 pub use shutdown::{Shutdown, ShutdownReport};
 pub use stop::{Cause, Phase};
-pub use submit::{Job, LateJob, TrySpawnError};
+pub use submit::{Job, LateJob, SpawnOn, TrySpawnError};
 
 /// The README's example runs, too.
 #[cfg(doctest)]

@@ -7,11 +7,13 @@ mod support;
 use futures_util::{FutureExt, Stream, StreamExt};
 use proptest::prelude::*;
 use punctual::testing::ManualClock;
-use punctual::{Cause, Checked, Deadline, JobError, JobHandle, JobId, JobSet, Phase, Pool};
+use punctual::{
+    Cause, Checked, Deadline, JobContext, JobError, JobHandle, JobId, JobSet, Phase, Pool,
+};
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use support::{Busy, Drops, Gate, PATIENCE, ms, news, pool_of, quiet_panic, until};
@@ -517,4 +519,51 @@ fn what_is_noted_of_jobs_that_left_in_another_way_is_passed_over() {
         assert_eq!(next(&mut set).expect("it returns"), round);
         assert!(set.is_empty() && set.try_join_next().is_none());
     }
+}
+
+#[test]
+fn a_set_spawns_where_it_is_told_to_and_keeps_that_open() {
+    static SHARED: LazyLock<Pool> = LazyLock::new(|| pool_of(1));
+    let pool = pool_of(2);
+    let (outer, deref) = (pool.lane("outer").limit(1), Arc::new(pool.lane("deref").limit(1)));
+    let mut sets = [
+        JobSet::on(&pool),
+        JobSet::on(&outer),
+        JobSet::on(&outer.lane("inner")),
+        JobSet::on(&deref), // as everything that points to one
+        JobSet::on(&*SHARED),
+        JobSet::on(&SHARED),
+        JobSet::new(),
+    ];
+    drop((pool, outer, deref));
+    let lanes = sets.each_mut().map(|set| {
+        let lane =
+            |cx: &JobContext| cx.job().spawn_blocking(|| ()).info().lane().map(str::to_owned);
+        set.spawn(move |cx| Ok::<_, ()>(lane(cx)));
+        next(set).expect("it returns")
+    });
+    let lanes = lanes.each_ref().map(Option::as_deref);
+    assert_eq!(lanes, [None, Some("outer"), Some("inner"), Some("deref"), None, None, None]);
+}
+
+#[test]
+fn what_is_ready_says_which_job_it_was() {
+    let pool = pool_of(1);
+    let (gate, mut set) = (Gate::default(), JobSet::on(&pool));
+    let mut ids = BTreeSet::new();
+    for n in 0..3 {
+        let gate = gate.clone();
+        let spawned = set.spawn_blocking(move || {
+            gate.pass();
+            n
+        });
+        ids.insert(spawned.id());
+    }
+    assert!(set.try_join_next_with_id().is_none() && set.len() == 3);
+    gate.open();
+    pool.drain().wait();
+    let joined: Vec<_> = std::iter::from_fn(|| set.try_join_next_with_id()).collect();
+    assert!(joined.iter().map(|(id, _)| *id).eq(ids));
+    assert!(joined.into_iter().map(|(_, outcome)| outcome.ok()).eq((0..3).map(Some)));
+    assert!(set.is_empty());
 }

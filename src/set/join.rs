@@ -58,6 +58,23 @@ impl<T, E> JobSet<T, E> {
         self.next_ready().map(|job| job.take())
     }
 
+    /// As [`try_join_next`](Self::try_join_next), and says which job it was.
+    ///
+    /// ```
+    /// let mut set = punctual::JobSet::new();
+    /// let id = set.spawn_blocking(|| 1).id();
+    /// let (joined, outcome) = loop {
+    ///     match set.try_join_next_with_id() {
+    ///         Some(next) => break next,
+    ///         None => std::thread::yield_now(),
+    ///     }
+    /// };
+    /// assert_eq!((joined, outcome.unwrap()), (id, 1));
+    /// ```
+    pub fn try_join_next_with_id(&mut self) -> Option<(JobId, Result<T, JobError<E>>)> {
+        self.next_ready().map(|job| (job.id(), job.take()))
+    }
+
     /// As [`join_next`](Self::join_next), for a future that is polled by hand.
     ///
     /// ```

@@ -23,6 +23,8 @@ use crate::info::JobId;
 use crate::job::{AbortHandle, JobContext, JobHandle};
 use crate::pool::Pool;
 use crate::set::board::Board;
+use crate::share::Share;
+use crate::submit::{Job, SpawnOn};
 use futures_core::Stream;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -63,8 +65,9 @@ use std::task::{Context, Poll};
 /// ```
 #[must_use = "dropping it stops all its jobs"]
 pub struct JobSet<T, E = Infallible> {
-    /// Where `spawn` spawns; none is the default pool, made when it is needed.
-    pool: Option<Pool>,
+    /// Where `spawn` spawns, and the pool that it keeps open for that; none is the default pool, made
+    /// when it is needed.
+    place: Option<(Pool, Arc<Share>)>,
     /// Rule 1.
     jobs: BTreeMap<JobId, JobHandle<T, E>>,
     board: Arc<Board>,
@@ -82,16 +85,21 @@ impl<T, E> JobSet<T, E> {
         Self::spawning_on(None)
     }
 
-    /// An empty set that spawns on `pool`.
+    /// An empty set that spawns on this pool, or in this lane. It keeps the pool open.
     ///
     /// ```
     /// let pool = punctual::Pool::new();
     /// let mut set = punctual::JobSet::on(&pool);
     /// set.spawn_blocking(|| ());
     /// assert_eq!(pool.metrics().accepted, 1);
+    ///
+    /// let lane = pool.lane("thumbnails").limit(4);
+    /// let mut set = punctual::JobSet::on(&lane);
+    /// set.spawn_blocking(|| ());
+    /// assert_eq!(lane.metrics().accepted, 1);
     /// ```
-    pub fn on(pool: &Pool) -> Self {
-        Self::spawning_on(Some(pool.clone()))
+    pub fn on(place: &(impl SpawnOn + ?Sized)) -> Self {
+        Self::spawning_on(Some((place.pool().clone(), place.job().share)))
     }
 
     /// Spawns a body that is given its [context](JobContext) and may fail; see
@@ -113,7 +121,7 @@ impl<T, E> JobSet<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let job = self.pool().spawn(body);
+        let job = self.job().spawn(body);
         self.insert(job)
     }
 
@@ -166,12 +174,13 @@ impl<T, E> JobSet<T, E> {
         self.jobs.is_empty()
     }
 
-    fn spawning_on(pool: Option<Pool>) -> Self {
-        Self { pool, jobs: BTreeMap::new(), board: Arc::default() }
+    fn spawning_on(place: Option<(Pool, Arc<Share>)>) -> Self {
+        Self { place, jobs: BTreeMap::new(), board: Arc::default() }
     }
 
-    fn pool(&self) -> &Pool {
-        self.pool.as_ref().unwrap_or_else(|| default_pool())
+    fn job(&self) -> Job {
+        let own = self.place.as_ref().map(|(_, share)| Job::new(Arc::clone(share)));
+        own.unwrap_or_else(|| default_pool().job())
     }
 }
 
@@ -190,7 +199,7 @@ impl<T> JobSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let job = self.pool().spawn_blocking(body);
+        let job = self.job().spawn_blocking(body);
         self.insert(job)
     }
 }

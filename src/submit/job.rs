@@ -51,7 +51,8 @@ pub struct Job {
 }
 
 impl Job {
-    pub(super) fn new(share: Arc<Share>) -> Self {
+    /// A plain one; it does not keep the share's pool open.
+    pub(crate) fn new(share: Arc<Share>) -> Self {
         Self {
             priority: share.terms.priority,
             share,

@@ -2,10 +2,12 @@
 
 mod job;
 mod late;
+mod on;
 mod refused;
 
 pub use job::Job;
 pub use late::LateJob;
+pub use on::SpawnOn;
 pub use refused::TrySpawnError;
 
 use crate::job::{JobContext, JobHandle, Owner, Task};
