@@ -108,7 +108,7 @@ impl Job {
     /// use std::time::Duration;
     ///
     /// let pool = Pool::new();
-    /// let query = pool.job().name("query").timeout(Duration::from_millis(20));
+    /// let query = pool.job().name("query").timeout(Duration::from_millis(100));
     /// let query = query.hedge(Duration::from_millis(5), |cx| cx.sleep(Duration::MAX));
     /// assert!(query.wait().unwrap_err().is_timed_out()); // twice
     /// assert_eq!(pool.metrics().accepted, 2);
