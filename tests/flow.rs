@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
-use support::{Busy, Drops, Gate, PATIENCE, error, ms, news, outcome, pool_of, until};
+use support::{Busy, Drops, Gate, OnDrop, PATIENCE, error, ms, news, outcome, pool_of, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -242,6 +242,46 @@ fn the_caller_runs_what_finds_no_place() {
     assert_eq!(report.finished, 2);
     assert!(error(cut).is_cancelled());
     drop((busy, queued));
+}
+
+/// What a body that its caller runs spawns is run within it.
+#[test]
+fn callers_run_within_each_other_as_deep_as_they_spawn() {
+    fn dive(pool: &Pool, depth: usize) -> usize {
+        let (own, here) = (pool.clone(), thread::current().id());
+        let job = pool.spawn_blocking(move || {
+            assert_eq!(thread::current().id(), here);
+            1 + if depth == 0 { 0 } else { dive(&own, depth - 1) }
+        });
+        assert!(job.is_finished());
+        outcome(job).expect("it returns")
+    }
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).when_full(WhenFull::CallerRuns);
+    let pool = pool.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let queued = pool.spawn_blocking(|| ());
+    assert_eq!(dive(&pool, 99), 100);
+    drop((busy, queued));
+}
+
+/// Who drops the oldest has not to wait for its destructor.
+#[test]
+fn what_the_oldest_captured_is_dropped_elsewhere() {
+    let pool = Pool::builder().threads(1..=1).queue_limit(1).when_full(WhenFull::DropOldest);
+    let pool = pool.build().expect("a thread");
+    let busy = Busy::all(&pool, 1);
+    let (send, dropped) = news();
+    let capture = OnDrop(move || send.send(thread::current().id()).expect("the test listens"));
+    let oldest = pool.spawn_blocking(move || drop(capture));
+    let gate = Gate::default();
+    let capture = gate.slow_capture();
+    let next = pool.spawn_blocking(move || drop(capture));
+    assert_ne!(dropped.next(), thread::current().id());
+    let last = pool.spawn_blocking(|| ()); // and comes back, though that one's destructor hangs
+    gate.open();
+    assert!(is_refused(oldest, Rejection::QueueFull) && is_refused(next, Rejection::QueueFull));
+    drop(busy);
+    assert!(outcome(last).is_ok());
 }
 
 #[test]

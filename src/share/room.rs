@@ -27,10 +27,20 @@ pub enum WhenFull {
     #[default]
     Reject,
     /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), and this one
-    /// takes its place.
+    /// takes its place. What it captured is dropped on a thread of the pool, not by who spawns. Where
+    /// all places are reserved there is none to drop: this one is refused.
     DropOldest,
-    /// It is run at once by the thread that spawns it, which is held up so long. (Where it may not run
-    /// yet, because its lane is at its limit, that thread waits until it has run.)
+    /// It is run at once by the thread that spawns it, which is held up so long: until the body has
+    /// returned, even if its handle has resolved before, at its deadline. (Where it may not run yet,
+    /// because its lane is at its limit, that thread waits until it has run.)
+    ///
+    /// So who spawns faster than the pool works is slowed down. It is not for async tasks: they would
+    /// hold up their executor. Such a job counts in no limit of the pool's threads, but in its lane's.
+    ///
+    /// What such a body spawns while the queue is full is run within it, on the same stack; nothing
+    /// limits how deep that goes. Bodies that spawn others like themselves, as a walk through a tree
+    /// does, may overflow the stack so: let those wait for a place, by [`reserve`](crate::Pool::reserve),
+    /// or use [`Reject`](Self::Reject) and [`try_spawn`](crate::Pool::try_spawn).
     CallerRuns,
 }
 

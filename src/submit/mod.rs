@@ -21,7 +21,18 @@ impl Pool {
     /// Spawns a body that is given its [context](JobContext) and may fail.
     ///
     /// If the pool does not take the job, the handle says so:
-    /// [`JobError::Rejected`](crate::JobError::Rejected). Never blocks.
+    /// [`JobError::Rejected`](crate::JobError::Rejected).
+    ///
+    /// # Blocking
+    /// It waits for nothing: for no place in the queue, no thread, no other job. But code of yours may
+    /// run within the call, and takes its time:
+    /// - what the body captured is dropped here if the job is refused at once, or has no time left
+    ///   ([`try_spawn`](Self::try_spawn) gives a refused body back instead);
+    /// - with [`WhenFull::CallerRuns`](crate::WhenFull::CallerRuns), a body that finds the queue full is
+    ///   run here, however long that takes: not for async tasks;
+    /// - with [`WhenFull::DropOldest`](crate::WhenFull::DropOldest), what the dropped job had captured is
+    ///   dropped on a thread of the pool; here only if the system gives none for it;
+    /// - an [observer](crate::Builder::observer) is told here that the job was accepted or rejected.
     ///
     /// # Examples
     ///
