@@ -96,7 +96,9 @@ pub enum JobError<E = Infallible> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// As many jobs were queued as the pool's limit allows.
+    /// There was no place in the queue of the pool, or of its lane: it held as many jobs and reserved
+    /// places as its limit allows. Or this job had a place and waited, and was dropped to make room for
+    /// a younger one ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)).
     #[error("the queue is full")]
     QueueFull,
     /// The pool drains or is shut down.
