@@ -14,14 +14,35 @@ use std::time::Duration;
 /// A named share of a pool: a bulkhead. It has no threads of its own, but a limit to how many of its
 /// jobs run at a time, and a queue of its own. At its limit it delays its own jobs only.
 ///
-/// Cheap to clone; the clones are one lane. The settings take and give a lane, and come first: on a
-/// clone, they make another one.
+/// Cheap to clone; the clones are one lane.
 ///
+/// # Settings
+/// Each setting (`limit`, `queue_limit`, `when_full`, `default_timeout`, `default_grace`, `priority`,
+/// `elastic`) takes a lane and makes a new one of it. So all of them come first, before a clone, a
+/// permit or a job: what there is by then stays with the lane that was, its limit and its numbers.
+///
+/// # The limit
 /// A job counts against the limit from the moment on when it may run until its body has really
-/// returned, overdue or not. Lanes nest: a job of an inner one counts in the outer one, too.
+/// returned, overdue or not. Lanes nest: a job of an inner one counts in the outer one, too. It passes
+/// the inner limit first, and counts there while it waits for the outer one.
 ///
 /// A job of a lane at its limit that waits, by way of a job of another lane or none, for one more of its
 /// own lane waits for ever: it keeps its permit.
+///
+/// # Priorities and deadlines
+/// A job of a lane with a limit waits twice: for a permit of the lane, then for a thread, among all jobs
+/// of the pool. Both lines are in the pool's [order](crate::Order), by [priority](crate::Priority) and
+/// deadline. But a job that finds a permit free takes it at once, and keeps it until it has run, though
+/// no thread may be free for it yet. So where the threads are busy, too,
+/// - a job of high priority may wait behind as many others of its lane as the limit allows, whatever
+///   their priority: until one of these, which have the permits, has found a thread and run;
+/// - a lane whose permits are held by jobs of low priority waits with these for a thread, behind the
+///   pool's other jobs.
+///
+/// Give urgent jobs a lane of their own. In an [`elastic`](Self::elastic) lane priorities and deadlines
+/// say who is next for a permit, and nothing after that: who has one comes before the pool's other jobs,
+/// and brings room for its thread. Without a limit there are no permits: the lane's jobs are in the
+/// pool's order at once.
 ///
 /// # Drop
 /// Dropping the last clone loses nothing: jobs that were accepted are run. A lane keeps its pool open.
@@ -48,6 +69,10 @@ pub struct Lane {
 impl Pool {
     /// A new lane of this pool. Clone it to share it: another call makes another lane, whatever the
     /// name.
+    ///
+    /// As it is made, it has no limit, and its jobs wait in the pool's queue, where they count against
+    /// [that one's limit](crate::Builder::queue_limit), and find it full, as the pool's own do. So one
+    /// lane can fill the queue of all that have no [`queue_limit`](Lane::queue_limit) of their own.
     ///
     /// # Examples
     ///
@@ -95,7 +120,10 @@ impl Lane {
     }
 
     /// At most so many of its jobs wait; further ones are rejected as `QueueFull`. 0 counts as 1.
-    /// Without it they wait in the queue of what the lane is a part of, and count there.
+    ///
+    /// With it, they take no places of the pool, or of the lane that this one is within, however full
+    /// that is. Without it they share those: they count there, and where that is full, what
+    /// [it does then](crate::WhenFull) is done.
     ///
     /// ```
     /// # let pool = punctual::Pool::new();
@@ -108,7 +136,8 @@ impl Lane {
         self.with(|terms| terms.queue_limit = Some(limit))
     }
 
-    /// What happens to a job that finds the lane's own queue full.
+    /// What happens to a job that finds the lane's own queue full; nothing without a
+    /// [`queue_limit`](Self::queue_limit).
     ///
     /// ```
     /// # use punctual::WhenFull;
@@ -127,7 +156,8 @@ impl Lane {
         self.with(|terms| terms.when_full = policy)
     }
 
-    /// The timeout of its jobs that set neither a timeout nor a deadline; without it, as the pool's.
+    /// The timeout of its jobs that set neither a timeout nor a deadline; without it, that of the pool,
+    /// or of the lane that it is within.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -140,8 +170,8 @@ impl Lane {
         self.with(|terms| terms.default_timeout = Some(time))
     }
 
-    /// The grace time of its jobs that set none (see [`Job::grace`](crate::Job::grace)); without it, as
-    /// the pool's.
+    /// The grace time of its jobs that set none (see [`Job::grace`](crate::Job::grace)); without it, that
+    /// of the pool, or of the lane that it is within.
     ///
     /// ```
     /// # use punctual::Checked;
@@ -158,7 +188,8 @@ impl Lane {
         self.with(|terms| terms.default_grace = Some(time))
     }
 
-    /// The priority of its jobs that set none.
+    /// The priority of its jobs that set none; without it, that of the lane that it is within, or normal.
+    /// What a priority does in a lane: [above](Self#priorities-and-deadlines).
     ///
     /// ```
     /// # use punctual::Priority;

@@ -115,6 +115,48 @@ fn priorities_come_before_deadlines() {
     assert!(ran.try_iter().eq([Priority::High, Priority::Normal, Priority::Low]));
 }
 
+/// Who has a permit keeps it, though the thread that it waits for comes to others first.
+#[test]
+fn a_lanes_priorities_hold_among_those_that_wait_for_a_permit() {
+    let pool = pool_of(1);
+    let lane = pool.lane("two").limit(2);
+    let busy = Busy::all(&pool, 1);
+    let (send, ran) = mpsc::channel();
+    let spawn = |(what, job): (&'static str, punctual::Job)| {
+        let send = send.clone();
+        job.spawn_blocking(move || send.send(what).expect("the test listens"))
+    };
+    let of = |class| lane.job().priority(class);
+    let jobs = [
+        ("low, with a permit", of(Priority::Low)),
+        ("low, with the other permit", of(Priority::Low)),
+        ("normal, without", of(Priority::Normal)),
+        ("high, without", of(Priority::High)),
+        ("normal, of the pool", pool.job()),
+    ];
+    let jobs = jobs.map(spawn);
+    drop(busy);
+    jobs.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    let order: Vec<_> = ran.try_iter().collect();
+    let permits = ["low, with a permit", "high, without"];
+    let others = ["normal, without", "low, with the other permit"];
+    assert_eq!(order, [&["normal, of the pool"][..], &permits, &others].concat());
+}
+
+/// A lane without places of its own has its pool's; one with its own has those alone.
+#[test]
+fn a_lane_without_a_queue_limit_shares_the_places_of_its_pool() {
+    let pool = pool_of_places(2);
+    let (shares, own) = (pool.lane("shares").limit(1), pool.lane("own").queue_limit(1));
+    let places = (shares.try_reserve().expect("a place"), own.try_reserve().expect("a place"));
+    assert!(shares.lane("inner").try_reserve().is_ok());
+    let last = pool.try_reserve().expect("the other place");
+    assert!(is_refused(shares.spawn_blocking(|| ()), Rejection::QueueFull));
+    assert!(is_refused(own.spawn_blocking(|| ()), Rejection::QueueFull));
+    drop((places.1, last));
+    assert!(own.try_reserve().is_ok() && pool.try_reserve().is_ok());
+}
+
 #[test]
 fn what_surely_would_be_too_late_is_refused_at_submission() {
     let (clock, pool) = by_hand(Order::EarliestDeadline);

@@ -6,7 +6,8 @@ use crate::share::WhenFull;
 
 impl Builder {
     /// How many jobs may wait at most; further ones are rejected as `QueueFull`. Jobs that run do
-    /// not count, nor do those that were ended while they waited.
+    /// not count, nor do those that were ended while they waited. Jobs of [lanes](crate::Lane) count,
+    /// but for those with a [`queue_limit`](crate::Lane::queue_limit) of their own.
     ///
     /// ```
     /// let pool = punctual::Pool::builder().queue_limit(1).build().unwrap();
