@@ -40,6 +40,24 @@
 //! feature `tokio` (on by default) a job runs inside the runtime context of its spawner. The handles
 //! are plain futures for any executor, and [`JobHandle::wait`] needs none.
 //!
+//! # When to use what
+//!
+//! | for | take |
+//! |---|---|
+//! | one blocking call | [`Pool::spawn_blocking`]; or [`Pool::job`], with a name, deadlines, a token, and a body that looks whether to stop |
+//! | calls of one kind that must not starve others, or each other | a [`Lane`]: `pool.lane("thumbnails").limit(4).queue_limit(100)`; an [`elastic`](Lane::elastic) one for what blocks for long |
+//! | modules that are to have nothing in common: threads, limits, shutdown | a [`Pool`] for each |
+//! | a few jobs, whose outcomes you take as they are ready | a [`JobSet`]; what is left when it is dropped is stopped |
+//! | jobs that borrow from your stack | [`Pool::scope`]: returns when all have really ended; [`scope_with`](Pool::scope_with) fails fast, or takes the first success |
+//! | one job for each of many inputs | [`Pool::map`]: a stream and a `for` loop, with backpressure |
+//! | a call that is sometimes slow | [`Pool::hedge`]: a second try, the first value wins |
+//! | submitting no more than can be queued | [`Pool::reserve`], which waits for a place; [`Pool::try_spawn`], which hands the body back |
+//! | a server that sheds load early | [`Lane::load`] and its `predicted_wait` |
+//! | what may hang: a mount, a host | [`Job::key`], and [`spare_threads`](Builder::spare_threads) |
+//!
+//! A lane can do what a pool can: `spawn`, `map`, `scope`, `hedge`, `reserve` and the rest are there by
+//! the same names, and [`JobSet::on`] takes either.
+//!
 //! # Several jobs
 //! A [`JobSet`] gives the outcomes of its jobs as they are ready, and stops them when it is dropped.
 //! [`Pool::map`] runs a job for each input, so many at a time, and gives the outcomes in order or as
