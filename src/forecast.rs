@@ -15,14 +15,19 @@
 //! # The estimate
 //! Each kind of job (its name; or its lane; or where it is spawned) has two figures, from the times its
 //! bodies took that were not stopped:
-//! - `low` follows short times at once, and long ones slowly. A job with less time left than that would
-//!   surely be too late: it is refused, at submission or by the worker, however idle the pool is.
-//! - `high` follows long times quickly, and short ones slowly. While others wait, a job is refused that
-//!   has less time left than that: one of them will make better use of the thread. But never one that
-//!   has more than half of its time left: where times vary so much, an estimate is none.
+//! - `low` follows short times at once, and long ones slowly: by a quarter of itself at most, however
+//!   long one took. (Else all would be refused after one pause of the machine, and none be short again.)
+//!   A job with less time left than that would surely be too late: it is refused, at submission or by the
+//!   worker, however idle the pool is.
+//! - `high` is the longest time of the last thousand or so. Under overload a queue always brings forward
+//!   what only just fits, so whatever takes longer than was foreseen is done for nobody; and a few long
+//!   ones are a large part of the work. So while so much waits that the thread has enough to do for as
+//!   long as a job has left, that job is refused if this is less than `high`: the others make better use
+//!   of the thread. But never one that has more than half of its time left: where times vary so much, an
+//!   estimate is none. (A maximum over a window: as BBR's filters, Cardwell et al., 2016.)
 //!
-//! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`]: then
-//! one is let through, and is the next to be seen.
+//! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`], or for
+//! as long as [`ENOUGH`] of them take: then one is let through, and is the next to be seen.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -32,6 +37,10 @@ use std::time::{Duration, Instant};
 const ENOUGH: u32 = 8;
 /// How long what was seen counts for.
 const LATELY: Duration = Duration::from_secs(1);
+/// Where `low` is less, in nanoseconds, it rises as if it were this.
+const LEAST: u64 = 100_000;
+/// The longest time is that of the last window of so many, and of what there is of the next.
+const WINDOW: u32 = 512;
 /// How many kinds are kept; of two that share a place, the one that was seen last.
 const KINDS: usize = 256;
 
@@ -55,9 +64,12 @@ pub(crate) struct Forecasts {
 #[derive(Default)]
 struct Seen {
     kind: AtomicU64,
+    /// Up to the end of the first window; from there on, it goes round and round in the second.
     count: AtomicU32,
     low: AtomicU64,
-    high: AtomicU64,
+    /// Of this window, and of the one before.
+    longest: AtomicU64,
+    longest_before: AtomicU64,
     last: AtomicU64,
 }
 
@@ -91,9 +103,15 @@ impl Pace {
 }
 
 impl Needs {
-    /// Whether a job that has so much time left, of so much in all, is not worth being started.
-    pub(crate) fn exceed(self, left: Duration, of: Duration, others_wait: bool) -> bool {
-        left < self.low || others_wait && left < self.high && left < of / 2
+    /// Whether a job that has so much time left, of so much in all, is not worth being started, while
+    /// there is so much else to do.
+    pub(crate) fn exceed(
+        self,
+        left: Duration,
+        of: Duration,
+        backlog: impl FnOnce() -> Duration,
+    ) -> bool {
+        left < self.low || left < self.high && left < of / 2 && left < backlog()
     }
 }
 
@@ -106,25 +124,9 @@ impl Forecasts {
     pub(crate) fn saw(&self, kind: Kind, took: Duration, now: Instant) {
         let (seen, took, now) = (self.seen(kind), nanos(took), self.nanos_at(now));
         // ORDERING: Relaxed, all of them: nothing but these estimates hangs on them.
-        let known = seen.kind.load(Ordering::Relaxed) == kind.0;
-        let last = seen.last.swap(now, Ordering::Relaxed);
-        if !known || now.saturating_sub(last) > nanos(LATELY) {
-            seen.kind.store(kind.0, Ordering::Relaxed);
-            seen.low.store(took, Ordering::Relaxed);
-            seen.high.store(took, Ordering::Relaxed);
-            seen.count.store(1, Ordering::Relaxed);
-            return;
-        }
-        let (low, high) = (seen.low.load(Ordering::Relaxed), seen.high.load(Ordering::Relaxed));
-        let next_low = if took < low { took } else { low + (took - low) / 16 };
-        let next_high =
-            if took > high { high + (took - high) / 2 } else { high - (high - took) / 32 };
-        // ORDERING: Relaxed, as above.
-        seen.low.store(next_low, Ordering::Relaxed);
-        seen.high.store(next_high, Ordering::Relaxed);
-        if seen.count.load(Ordering::Relaxed) < ENOUGH {
-            seen.count.fetch_add(1, Ordering::Relaxed);
-        }
+        let known = seen.kind.load(Ordering::Relaxed) == kind.0 && seen.is_fresh(now);
+        seen.last.store(now, Ordering::Relaxed);
+        if known { seen.go_on(took) } else { seen.begin(kind, took) }
     }
 
     /// How much time a job of this kind needs, if enough of them were seen lately.
@@ -133,10 +135,8 @@ impl Forecasts {
         // ORDERING: Relaxed, as in `saw`.
         let is_known = seen.kind.load(Ordering::Relaxed) == kind.0
             && seen.count.load(Ordering::Relaxed) >= ENOUGH
-            && self.nanos_at(now).saturating_sub(seen.last.load(Ordering::Relaxed))
-                <= nanos(LATELY);
-        let time = |figure: &AtomicU64| Duration::from_nanos(figure.load(Ordering::Relaxed));
-        is_known.then(|| Needs { low: time(&seen.low), high: time(&seen.high) })
+            && seen.is_fresh(self.nanos_at(now));
+        is_known.then(|| seen.needs())
     }
 
     fn seen(&self, kind: Kind) -> &Seen {
@@ -145,6 +145,49 @@ impl Forecasts {
 
     fn nanos_at(&self, now: Instant) -> u64 {
         nanos(now.saturating_duration_since(self.start))
+    }
+}
+
+impl Seen {
+    fn begin(&self, kind: Kind, took: u64) {
+        // ORDERING: Relaxed, here and below, as in `Forecasts::saw`.
+        self.kind.store(kind.0, Ordering::Relaxed);
+        for figure in [&self.low, &self.longest, &self.longest_before] {
+            figure.store(took, Ordering::Relaxed);
+        }
+        self.count.store(1, Ordering::Relaxed);
+    }
+
+    fn go_on(&self, took: u64) {
+        // ORDERING: Relaxed, all of them, as in `Forecasts::saw`.
+        let (low, longest) =
+            (self.low.load(Ordering::Relaxed), self.longest.load(Ordering::Relaxed));
+        let most = low.max(LEAST) / 4;
+        let next_low = if took < low { took } else { low + ((took - low) / 16).min(most) };
+        self.low.store(next_low, Ordering::Relaxed);
+        // ORDERING: as above.
+        let count = self.count.load(Ordering::Relaxed) + 1;
+        if count % WINDOW == 0 {
+            self.longest_before.store(longest, Ordering::Relaxed);
+            self.longest.store(took, Ordering::Relaxed);
+        } else if took > longest {
+            self.longest.store(took, Ordering::Relaxed);
+        }
+        let count = if count < 2 * WINDOW { count } else { WINDOW };
+        self.count.store(count, Ordering::Relaxed);
+    }
+
+    fn is_fresh(&self, now: u64) -> bool {
+        // ORDERING: Relaxed, as in `Forecasts::saw`.
+        let rounds = self.low.load(Ordering::Relaxed).saturating_mul(u64::from(ENOUGH));
+        now.saturating_sub(self.last.load(Ordering::Relaxed)) <= nanos(LATELY).max(rounds)
+    }
+
+    fn needs(&self) -> Needs {
+        // ORDERING: Relaxed, as in `Forecasts::saw`.
+        let time = |figure: &AtomicU64| Duration::from_nanos(figure.load(Ordering::Relaxed));
+        let high = time(&self.longest).max(time(&self.longest_before));
+        Needs { low: time(&self.low), high }
     }
 }
 
@@ -183,24 +226,66 @@ mod tests {
     }
 
     #[test]
-    fn the_low_figure_follows_what_is_short_and_the_high_one_what_is_long() {
-        let (mixed, now) = after(&[10 * MS, MS, 10 * MS, 10 * MS, MS, 10 * MS, 10 * MS, 10 * MS]);
+    fn the_low_figure_follows_what_is_short_and_the_high_one_is_the_longest() {
+        let (mixed, now) = after(&[10 * MS, MS, 9 * MS, 9 * MS, MS, 9 * MS, 9 * MS, 9 * MS]);
         let needs = mixed.needs(Kind::of("x"), now).expect("enough were seen");
         assert!(needs.low >= MS && needs.low < 3 * MS, "{needs:?}");
-        assert!(needs.high > 9 * MS && needs.high <= 10 * MS, "{needs:?}");
-        let (outlier, now) = after(&[&[MS; 20][..], &[100 * MS], &[MS; 200]].concat());
-        let needs = outlier.needs(Kind::of("x"), now).expect("enough were seen");
-        assert!(needs.low == MS && needs.high < 2 * MS, "{needs:?}");
+        assert_eq!(needs.high, 10 * MS);
+    }
+
+    /// After one pause of the machine, all would be refused.
+    #[test]
+    fn one_long_time_says_nothing_of_what_others_need_at_least() {
+        let low = |times: &[Duration]| {
+            let (seen, now) = after(times);
+            seen.needs(Kind::of("x"), now).expect("enough were seen").low
+        };
+        let hour = 3_600_000 * MS;
+        assert!(low(&[&[MS; 20][..], &[hour]].concat()) < 2 * MS);
+        assert!(
+            low(&[&[MS; 20][..], &[100 * MS; 120]].concat()) > 90 * MS,
+            "now they all take so long"
+        );
+        assert!(
+            low(&[&[Duration::ZERO; 20][..], &[50 * MS; 60]].concat()) > 10 * MS,
+            "out of nothing"
+        );
     }
 
     #[test]
-    fn a_job_is_refused_that_surely_is_too_late_or_probably_while_others_wait() {
+    fn what_takes_long_counts_for_longer() {
+        let start = Instant::now();
+        let (forecasts, slow) = (Forecasts::new(start), 3 * LATELY);
+        for n in 1..=ENOUGH {
+            forecasts.saw(Kind::of("x"), slow, start + slow * n);
+        }
+        let last = start + slow * ENOUGH;
+        let after = |rounds| forecasts.needs(Kind::of("x"), last + slow * rounds).is_some();
+        assert_eq!((after(ENOUGH), after(ENOUGH + 1)), (true, false));
+    }
+
+    #[test]
+    fn what_took_long_is_known_for_one_window_and_forgotten_after_two() {
+        let window = WINDOW as usize;
+        for before in [20, window - 2, window - 1, window, 3 * window + 7] {
+            let high = |more| {
+                let (seen, now) =
+                    after(&[&vec![MS; before][..], &[100 * MS], &vec![MS; more]].concat());
+                seen.needs(Kind::of("x"), now).expect("enough were seen").high
+            };
+            assert_eq!((high(window), high(2 * window)), (100 * MS, MS), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_refused_that_surely_is_too_late_or_perhaps_while_there_is_enough_else_to_do() {
         let needs = Needs { low: 2 * MS, high: 6 * MS };
-        assert!(needs.exceed(MS, 100 * MS, false), "surely");
-        assert!(!needs.exceed(2 * MS, 100 * MS, false));
-        assert!(needs.exceed(5 * MS, 100 * MS, true), "others make better use of the thread");
-        assert!(!needs.exceed(6 * MS, 100 * MS, true));
-        assert!(!needs.exceed(5 * MS, 10 * MS, true), "half of its time is left");
+        assert!(needs.exceed(MS, 100 * MS, || Duration::ZERO), "surely");
+        assert!(!needs.exceed(2 * MS, 100 * MS, || Duration::ZERO));
+        assert!(needs.exceed(5 * MS, 100 * MS, || 6 * MS), "others make better use of the thread");
+        assert!(!needs.exceed(5 * MS, 100 * MS, || 5 * MS), "they are done by then");
+        assert!(!needs.exceed(6 * MS, 100 * MS, || 50 * MS));
+        assert!(!needs.exceed(5 * MS, 10 * MS, || 50 * MS), "half of its time is left");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Share {
         let [queued, running] = board.now();
         let for_permit = |bulkhead: &Arc<Bulkhead>| {
             let ahead = bulkhead.waiting()?;
-            Some(board.predicted_wait(ahead, bulkhead.limit()))
+            Some(board.time_for((ahead + 1).div_ceil(bulkhead.limit())))
         };
         let for_permits = self.way().iter().filter_map(for_permit).max();
         let for_thread = if self.is_elastic { None } else { self.core.wait_for_thread() };
@@ -93,6 +93,7 @@ impl Core {
     fn wait_for_thread(&self) -> Option<Duration> {
         let [_, running] = self.counters.now();
         let all_busy = running >= self.crew.most_threads();
-        all_busy.then(|| self.counters.predicted_wait(self.crew.queued(), self.crew.own_threads()))
+        let rounds = (self.crew.queued() + 1).div_ceil(self.crew.own_threads().max(1));
+        all_busy.then(|| self.counters.time_for(rounds))
     }
 }

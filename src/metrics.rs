@@ -231,11 +231,9 @@ impl Scoreboard {
         [between(accepted, started + claimed), between(started, self.run_time.count())]
     }
 
-    /// How long a job would wait that came after so many which wait, where so many can run at a time and
-    /// do; if they take as long as others lately did.
-    pub(crate) fn predicted_wait(&self, ahead: usize, at_a_time: usize) -> Duration {
-        let rounds = (ahead + 1).div_ceil(at_a_time.max(1));
-        self.workers.0.pace.mean().saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
+    /// How long so many jobs take one after the other, if they take as long as others lately did.
+    pub(crate) fn time_for(&self, jobs: usize) -> Duration {
+        self.workers.0.pace.mean().saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX))
     }
 
     /// All but the numbers of threads and timers.

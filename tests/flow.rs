@@ -24,6 +24,15 @@ where
     matches!(error(job), JobError::Rejected(reason) if reason == why)
 }
 
+/// Whether it was refused for that reason; else it gives a value.
+fn is_refused_or_done(job: JobHandle<()>, why: Rejection) -> bool {
+    match outcome(job) {
+        Ok(()) => false,
+        Err(JobError::Rejected(reason)) if reason == why => true,
+        Err(other) => panic!("{other}"),
+    }
+}
+
 /// A pool by a clock that is moved by hand, with one worker.
 fn by_hand(order: Order) -> (ManualClock, Pool) {
     let clock = ManualClock::new();
@@ -200,6 +209,34 @@ fn what_has_become_too_late_in_the_queue_is_never_run() {
     let metrics = pool.metrics();
     assert_eq!((metrics.rejected, metrics.rejected_queued), (1, 1));
     assert_eq!((metrics.accepted, metrics.resolved()), (23, 23));
+}
+
+/// One that was held up for long says nothing of the others: all were refused for a second.
+#[test]
+fn after_a_pause_of_the_machine_nothing_is_refused() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    teach(&clock, &pool, "report", 20, ms(1));
+    teach(&clock, &pool, "report", 1, ms(1000));
+    assert!(outcome(pool.job().name("report").timeout(ms(20)).spawn_blocking(|| ())).is_ok());
+}
+
+/// One of these took much longer than the others: so may this one, and then it is done for nobody.
+#[test]
+fn what_might_be_too_late_makes_room_where_enough_others_wait() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    for (others, makes_room) in [(1, false), (10, true)] {
+        teach(&clock, &pool, "report", 20, ms(10));
+        teach(&clock, &pool, "report", 1, ms(50));
+        teach(&clock, &pool, "report", 60, ms(10));
+        let busy = Busy::all(&pool, 1);
+        let job = |time| pool.job().name("report").timeout(time).spawn_blocking(|| ());
+        let tight = job(ms(200));
+        let others: Vec<_> = (0..others).map(|_| job(HOUR)).collect();
+        clock.advance(ms(160));
+        drop(busy);
+        assert_eq!(is_refused_or_done(tight, Rejection::TooLate), makes_room);
+        assert!(others.into_iter().all(|job| outcome(job).is_ok()));
+    }
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Share {
     ) -> Result<Admission, Rejection> {
         self.list();
         let why_not = match self.core.stage() {
-            Stage::Open => self.hopeless(head, head.submitted, || false),
+            Stage::Open => self.hopeless(head, head.submitted, || Duration::ZERO),
             _ => Some(Rejection::ShutDown),
         };
         if let Some(why) = why_not {
@@ -250,13 +250,12 @@ impl Share {
         }
     }
 
-    /// Why a job is not worth being taken, or started, at `now`; `others_wait` says that somebody else
-    /// would make use of the thread.
+    /// Why a job is not worth being taken, or started, at `now`, while there is so much else to do.
     fn hopeless(
         &self,
         head: &Head,
         now: Instant,
-        others_wait: impl FnOnce() -> bool,
+        backlog: impl FnOnce() -> Duration,
     ) -> Option<Rejection> {
         let settings = head.settings.as_ref()?;
         if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
@@ -266,8 +265,18 @@ impl Share {
         let left = limit.saturating_duration_since(now);
         let in_all = limit.saturating_duration_since(head.submitted);
         let needs = forecasts.needs(self.kind(head), now)?;
-        let is_late = !left.is_zero() && needs.exceed(left, in_all, others_wait()); // else it times out
+        let is_late = !left.is_zero() && needs.exceed(left, in_all, backlog); // else it times out
         is_late.then_some(Rejection::TooLate)
+    }
+
+    /// For how long what waits beside a job keeps the threads busy that the job may run on, as long as
+    /// jobs lately take: in the pool's queue, or in its own lane.
+    fn backlog(&self) -> Duration {
+        let crew = &self.core.crew;
+        let threads = crew.most_threads().max(1);
+        let in_lane = |own: &Arc<Bulkhead>| Some(own.waiting()? / own.limit().min(threads));
+        let in_lanes = self.bulkheads.iter().filter_map(in_lane);
+        self.board().time_for(in_lanes.fold(crew.queued() / threads, usize::max))
     }
 
     /// Jobs of one name are alike; or else those of one lane, or those that are spawned at one place.

@@ -28,7 +28,7 @@ impl Owner for Share {
     }
 
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
-        self.hopeless(head, now, || self.core.crew.queued() > 0)
+        self.hopeless(head, now, || self.backlog())
     }
 
     fn started(&self, head: &Head) {
