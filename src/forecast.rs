@@ -9,8 +9,25 @@
 //! real-time scheduling", 1986.) Newest-first ("Fail at Scale", Maurer 2015) keeps the goodput up, but
 //! lets jobs wait for nothing whose callers could be told at once; CoDel (Nichols and Jacobson, 2012)
 //! bounds how long all wait, but knows nothing of deadlines. So here a job is started only if it can be
-//! done: earliest deadline first among those, which is optimal again. `examples/overload.rs` measures
-//! all that.
+//! done: earliest deadline first among those, which is optimal again. (Admission that heeds response
+//! times, at the door, is in Welsh and Culler, "Adaptive overload control for busy Internet servers",
+//! 2003; a job is judged when it is to be started, where it is known how long it has waited.)
+//!
+//! # What it does
+//! `cargo test --test overload -- --nocapture` measures it by a clock that is moved by hand, so these
+//! figures are exact. Jobs come at random, half as many again as one thread can do. Of its time, what
+//! went into jobs that were done in time, and what was wasted on others:
+//!
+//! | jobs | no deadlines known | `Order::Fifo` | this |
+//! |---|---|---|---|
+//! | 200 µs by 20 ms | 2.8 %, 97.2 % | 42.5 %, 57.5 % | 100 %, 0 % |
+//! | 200 µs by 10 or 500 ms | 37.6 %, 62.4 % | 85.1 %, 14.8 % | 100 %, 0 % |
+//! | 180 µs, one of 200 takes 4 ms, by 20 ms | | | 99.8 %, 0.2 % |
+//! | 200 µs on average, exponential, by 20 ms | | | 99.6 %, 0.3 % |
+//! | 200 µs on average, heavy tail, by 50 ms | 6.4 %, 94.0 % | 57.1 %, 42.9 % | 95.1 %, 4.9 % |
+//!
+//! `cargo run --release --example overload -- src` (`examples/overload/main.rs`) measures it with real
+//! work in real time, beside tokio.
 //!
 //! # The estimate
 //! Each kind of job (its name; or its lane; or where it is spawned) has two figures, from the times its
