@@ -4,7 +4,9 @@ use crate::rng::Rng;
 use punctual::{JobError, Metrics, Phase};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many ways there are for a job to end.
@@ -206,7 +208,7 @@ impl Drop for Capture {
 }
 
 pub(crate) fn starts(record: &Record) {
-    BOOKS.started.fetch_add(1, Relaxed);
+    BOOKS.started.fetch_add(1, Release); // for the watcher
     let before = record.fetch_or(STARTED, SeqCst);
     if before & (STARTED | NEVER_RUNS) != 0 {
         BOOKS.wrong(format!("a body is called, after {before:#b}"));
@@ -224,7 +226,7 @@ pub(crate) fn panics(record: &Record) {
 /// A handle has given its outcome: it must agree with what the body knows.
 pub(crate) fn saw(record: &Record, outcome: Result<Thing, JobError<Thing>>) {
     let end = end_of(&outcome);
-    BOOKS.seen[end].fetch_add(1, Relaxed);
+    BOOKS.seen[end].fetch_add(1, Release); // for the watcher
     let never = matches!(end, 3 | 5 | 7);
     let before = record.fetch_or(SEEN | if never { NEVER_RUNS } else { 0 }, SeqCst);
     let (must, must_not) = match end {

@@ -9,6 +9,9 @@
 //! - every panic that left user code was an outcome, or was told to the pool's hook;
 //! - no thread is left and no alarm; at last no more bytes are in use than at first.
 //!
+//! While it rages, a watcher looks at the pools' metrics: no snapshot may have more outcomes, or more
+//! jobs on their way, than there are jobs.
+//!
 //! `PUNCTUAL_STRESS_JOBS` says how many jobs there are to be, `PUNCTUAL_STRESS_SEED` where the storms
 //! begin; a storm that fails names its own seed, and `PUNCTUAL_STRESS_STORM` runs that one alone. A
 //! watchdog says what the pools are at, and ends the process, if nothing happens any more.
@@ -20,9 +23,11 @@ mod ledger;
 mod rng;
 mod storm;
 mod watchdog;
+mod watcher;
 mod weather;
 
 use rng::Rng;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use weather::Weather;
@@ -63,8 +68,9 @@ fn storms(weather: Weather, share: u64) {
         }
     }
     let rate = done as f64 / start.elapsed().as_secs_f64();
-    let weather = weather.name;
+    let (weather, looks) = (weather.name, watcher::LOOKS.swap(0, Relaxed));
     println!("{weather}: {done} jobs in {storms} storms from seed {seed:#x}, {rate:.0} a second");
+    println!("{weather}: {looks} snapshots were looked at");
     let grown = bytes::in_use() - bytes;
     assert!(grown < SLACK, "{weather}: {storms} storms left {grown} bytes behind");
 }

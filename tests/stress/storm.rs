@@ -5,6 +5,7 @@ use crate::jobs::{Luggage, Spawned, let_go, spawn};
 use crate::ledger::{self, BOOKS, Thing, raise, saw};
 use crate::rng::Rng;
 use crate::watchdog;
+use crate::watcher::Watcher;
 use crate::weather::Weather;
 use punctual::{Builder, Metrics, Pool, Shutdown, StopGuard};
 use std::future::Future;
@@ -74,6 +75,7 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
     let name = format!("storm {seed:#x} ({}, {jobs} jobs, {end:?})", weather.name);
     watchdog::watch(name.clone(), &pools);
     let token = Mutex::new(CancellationToken::new());
+    let watcher = Watcher::start(&pools, seed);
     let storm = Storm { weather, jobs, end, pools, token };
     let submitters = rng.pick(&[1, 2, 2, 3]);
     thread::scope(|s| {
@@ -97,7 +99,7 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
         }
     });
     watchdog::stage("all is submitted");
-    let wrong = storm.finish(&mut rng);
+    let wrong = storm.finish(&mut rng, watcher);
     assert!(wrong.is_empty(), "after {name}:\n{}", wrong.join("\n"));
     BOOKS.submitted.load(Relaxed)
 }
@@ -155,7 +157,7 @@ impl Storm {
     }
 
     /// Ends the pools, and gives what is wrong then.
-    fn finish(self, rng: &mut Rng) -> Vec<String> {
+    fn finish(self, rng: &mut Rng, watcher: Watcher) -> Vec<String> {
         let Self { weather, end, pools, token, .. } = self;
         drop(token);
         for pool in &pools {
@@ -170,10 +172,12 @@ impl Storm {
         watchdog::stage("the pools settle");
         let metrics = if end == End::Dropped {
             watchdog::unwatch(); // or it would hold them
+            watcher.stop();
             drop(pools);
             None
         } else {
             let metrics = pools.into_iter().map(settle).collect::<Vec<_>>();
+            watcher.stop();
             watchdog::unwatch();
             Some(metrics)
         };
