@@ -3,6 +3,7 @@
 use crate::jobs::{Luggage, Spawned, let_go, spawn};
 use crate::ledger::{Thing, drop_own, raise, saw};
 use crate::rng::Rng;
+use crate::site::Stand;
 use crate::storm::{Kept, keep};
 use crate::weather::Weather;
 use punctual::{AbortHandle, Pool};
@@ -112,12 +113,12 @@ impl Hand<'_> {
     }
 }
 
-fn wait(job: Spawned) {
+pub(crate) fn wait(job: Spawned) {
     let Spawned { handle, record } = job;
     saw(&record, handle.wait());
 }
 
-fn wait_a_little(mut job: Spawned, rng: &mut Rng) {
+pub(crate) fn wait_a_little(mut job: Spawned, rng: &mut Rng) {
     let time = Duration::from_micros(rng.pick(&[0, 20, 500]));
     match job.handle.wait_timeout(time) {
         Some(outcome) => saw(&job.record, outcome),
@@ -145,7 +146,8 @@ impl Wake for Wild {
             3 => drop(self.pool.try_reserve()),
             4 => drop(self.pool.overdue()),
             _ => {
-                let luggage = Luggage { weather, pool: None, token: None, heirs: 0 };
+                let stand = Stand::default();
+                let luggage = Luggage { weather, site: None, stand, token: None, heirs: 0 };
                 let_go(spawn(self.pool.job(), &mut rng, luggage));
             }
         }

@@ -1,12 +1,15 @@
 //! Jobs of all kinds: with any settings, whose bodies do anything.
 
+use crate::gauge::Inside;
+use crate::handling::{wait, wait_a_little};
 use crate::ledger::{self, BOOKS, Capture, Record, Thing, raise};
 use crate::rng::Rng;
+use crate::site::{Site, Stand};
 use crate::storm::{Kept, keep};
 use crate::weather::Weather;
-use punctual::{Deadline, Job, JobContext, JobHandle, Pool, Priority};
+use punctual::{Deadline, Job, JobContext, JobHandle, Priority};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::Release};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +22,10 @@ pub(crate) struct Spawned {
 /// What a job takes along.
 pub(crate) struct Luggage {
     pub(crate) weather: Weather,
-    /// For bodies that use or drop their pool.
-    pub(crate) pool: Option<Pool>,
+    /// For bodies that use or drop their pool. Nobody waits for one that has this from another place.
+    pub(crate) site: Option<Site>,
+    /// Where it is.
+    pub(crate) stand: Stand,
     pub(crate) token: Option<CancellationToken>,
     /// How many generations of children may follow.
     pub(crate) heirs: u32,
@@ -51,6 +56,7 @@ pub(crate) fn spawn(job: Job, rng: &mut Rng, luggage: Luggage) -> Spawned {
         drop(hook);
         job.spawn(body)
     };
+    BOOKS.spawned.fetch_add(1, Release); // for the watcher
     Spawned { handle, record }
 }
 
@@ -76,6 +82,9 @@ fn settings(mut job: Job, rng: &mut Rng, luggage: &Luggage) -> Job {
     }
     if let Some(token) = luggage.token.as_ref().filter(|_| rng.one_in(4)) {
         job = job.token(token);
+    }
+    if !luggage.weather.keeps_all && rng.one_in(16) {
+        job = job.key(rng.pick(&["a mount", "a host"]));
     }
     if !rng.one_in(luggage.weather.deadlines) {
         return job;
@@ -108,7 +117,9 @@ fn run(cx: &JobContext, capture: Capture, rng: &mut Rng, luggage: Luggage) -> Re
     if punctual::current().map(|own| own.id()) != Some(cx.id()) {
         BOOKS.wrong("a body runs as another job");
     }
+    let inside = Inside::enter(&luggage.stand.way);
     let result = act(cx, &record, rng, luggage);
+    drop(inside);
     drop(capture); // here, and not with the scope: a value that is being returned then would leak
     ledger::returns(&record, result.is_ok());
     result
@@ -124,7 +135,7 @@ fn act(cx: &JobContext, record: &Record, rng: &mut Rng, luggage: Luggage) -> Res
     if !rng.one_in(weather.antics) {
         return if rng.one_in(8) { Err(value) } else { Ok(value) };
     }
-    match rng.below(14) {
+    match rng.below(16) {
         0 => cx.checkpoint(),
         1 => punctual::checkpoint(),
         2 => return if cx.check().is_err() { Err(value) } else { Ok(value) },
@@ -132,11 +143,12 @@ fn act(cx: &JobContext, record: &Record, rng: &mut Rng, luggage: Luggage) -> Res
         4 => drop(cx.sleep(us(50))),
         5 => sleep_until_stopped(cx),
         6 | 7 => beget(cx, rng, luggage),
-        8 => drop(luggage.pool),
-        9 => drop(luggage.pool.map(|pool| pool.metrics())),
+        8 => drop(luggage.site),
+        9 => drop(luggage.site.map(|site| site.pool.metrics())),
         10 => listen(cx, rng, weather),
         11 => mind_tokens(cx, rng),
         12 => interruptible(cx, rng, weather),
+        13 | 14 => wait_for_another(cx, rng, luggage),
         _ => drop((cx.deadline(), cx.remaining(), cx.name().map(str::to_owned), cx.cause())),
     }
     Ok(value)
@@ -162,10 +174,11 @@ fn sleep_until_stopped(cx: &JobContext) {
 }
 
 fn beget(cx: &JobContext, rng: &mut Rng, luggage: Luggage) {
-    let Luggage { weather, pool, token, heirs } = luggage;
+    let Luggage { weather, site, stand, token, heirs } = luggage;
     let Some(heirs) = heirs.checked_sub(1) else { return };
     for _ in 0..rng.below(3) {
-        let luggage = Luggage { weather, pool: pool.clone(), token: token.clone(), heirs };
+        let (site, stand, token) = (site.clone(), stand.clone(), token.clone());
+        let luggage = Luggage { weather, site, stand, token, heirs };
         let child = spawn(cx.job(), rng, luggage);
         match rng.below(4) {
             0 => keep(Kept::Job(child)),
@@ -180,6 +193,21 @@ fn beget(cx: &JobContext, rng: &mut Rng, luggage: Luggage) {
         linger(cx, 50); // and may be stopped with them
         sleep_until_stopped(cx);
     }
+}
+
+/// Has another job done, and waits for it there (law 12).
+fn wait_for_another(cx: &JobContext, rng: &mut Rng, luggage: Luggage) {
+    let Luggage { weather, site, stand, token, heirs } = luggage;
+    let Some(heirs) = heirs.checked_sub(1) else { return };
+    let (job, stand) = match site.filter(|_| rng.one_in(2)) {
+        Some(site) => {
+            let there = site.beyond(&stand, rng);
+            (site.job(&there), there)
+        }
+        None => (cx.job(), stand),
+    };
+    let another = spawn(job, rng, Luggage { weather, site: None, stand, token, heirs });
+    if rng.one_in(4) { wait_a_little(another, rng) } else { wait(another) }
 }
 
 /// Drops a handle whose outcome nobody has seen.

@@ -18,6 +18,8 @@ pub(crate) static BOOKS: Ledger = Ledger::new();
 pub(crate) struct Ledger {
     /// Jobs that were submitted, accepted or not.
     pub(crate) submitted: AtomicU64,
+    /// Those whose handle is there.
+    pub(crate) spawned: AtomicU64,
     /// Bodies that were called.
     pub(crate) started: AtomicU64,
     /// Outcomes that a handle gave, by [`end_of`].
@@ -52,6 +54,7 @@ impl Ledger {
     const fn new() -> Self {
         Self {
             submitted: AtomicU64::new(0),
+            spawned: AtomicU64::new(0),
             started: AtomicU64::new(0),
             seen: [const { AtomicU64::new(0) }; ENDS],
             unseen: AtomicU64::new(0),
@@ -70,6 +73,7 @@ impl Ledger {
         let Self { submitted, started, unseen, raised, told, own, made, dropped, .. } = self;
         let counts = [submitted, started, unseen, raised, told, own, made, dropped];
         counts.into_iter().chain(&self.seen).for_each(|count| count.store(0, SeqCst));
+        self.spawned.store(0, SeqCst);
         self.refused_threads.store(0, SeqCst);
     }
 

@@ -1,5 +1,5 @@
-//! Storms: a million jobs with any settings, whose bodies, destructors, wakers and hooks panic and
-//! call back, on pools that come and go; and then the books must balance.
+//! Storms: a million jobs with any settings, whose bodies, destructors, wakers and hooks panic, call
+//! back and wait for each other, on pools and lanes that come and go; and then the books must balance.
 //!
 //! A seed makes a storm: its pools, its jobs and what becomes of their handles. (Not what its threads
 //! do when.) After each storm
@@ -7,20 +7,23 @@
 //!   was called but of those that started;
 //! - every capture, value, error, payload and hook was dropped, and dropped once;
 //! - every panic that left user code was an outcome, or was told to the pool's hook;
-//! - no thread is left and no alarm; at last no more bytes are in use than at first.
+//! - no thread is left, no alarm, and no permit of a lane; at last no more bytes are in use than at first.
 //!
-//! While it rages, a watcher looks at the pools' metrics: no snapshot may have more outcomes, or more
-//! jobs on their way, than there are jobs.
+//! While it rages, a watcher looks at the metrics of pools and lanes: no snapshot may have more outcomes,
+//! or more jobs on their way, than there are jobs. And the bodies tell how many are in each lane: never
+//! more than its limit.
 //!
 //! `PUNCTUAL_STRESS_JOBS` says how many jobs there are to be, `PUNCTUAL_STRESS_SEED` where the storms
 //! begin; a storm that fails names its own seed, and `PUNCTUAL_STRESS_STORM` runs that one alone. A
 //! watchdog says what the pools are at, and ends the process, if nothing happens any more.
 
 mod bytes;
+mod gauge;
 mod handling;
 mod jobs;
 mod ledger;
 mod rng;
+mod site;
 mod storm;
 mod watchdog;
 mod watcher;

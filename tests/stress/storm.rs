@@ -4,16 +4,17 @@ use crate::handling::{Errand, Hand};
 use crate::jobs::{Luggage, Spawned, let_go, spawn};
 use crate::ledger::{self, BOOKS, Thing, raise, saw};
 use crate::rng::Rng;
+use crate::site::{Site, when_full};
 use crate::watchdog;
 use crate::watcher::Watcher;
 use crate::weather::Weather;
-use punctual::{Builder, Metrics, Pool, Shutdown, StopGuard};
+use punctual::{Builder, Metrics, Order, Pool, Shutdown, StopGuard};
 use std::future::Future;
 use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
@@ -60,7 +61,7 @@ struct Storm {
     weather: Weather,
     jobs: u64,
     end: End,
-    pools: Vec<Pool>,
+    sites: Vec<Site>,
     token: Mutex<CancellationToken>,
 }
 
@@ -71,12 +72,14 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
     let jobs = rng.pick(if weather.short { &[1, 40, 300, 2_000] } else { &[300, 4_000, 20_000] });
     let jobs = jobs.min(most);
     let end = rng.pick(&ENDS);
+    let weather = Weather { keeps_all: !weather.few_threads && rng.one_in(3), ..weather };
     let pools: Vec<_> = (0..=rng.below(2)).map(|_| pool(&mut rng, weather)).collect();
     let name = format!("storm {seed:#x} ({}, {jobs} jobs, {end:?})", weather.name);
     watchdog::watch(name.clone(), &pools);
+    let sites: Vec<_> = pools.into_iter().map(|pool| Site::new(pool, &mut rng, weather)).collect();
     let token = Mutex::new(CancellationToken::new());
-    let watcher = Watcher::start(&pools, seed);
-    let storm = Storm { weather, jobs, end, pools, token };
+    let watcher = Watcher::start(&sites, seed, weather);
+    let storm = Storm { weather, jobs, end, sites, token };
     let submitters = rng.pick(&[1, 2, 2, 3]);
     thread::scope(|s| {
         let (errands, orders) = mpsc::channel();
@@ -89,7 +92,7 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
         drop(errands);
         let (storm, mut rng) = (&storm, Rng::new(!seed));
         s.spawn(move || {
-            let hand = Hand { weather, pool: &storm.pools[0], stranger: None };
+            let hand = Hand { weather, pool: &storm.sites[0].pool, stranger: None };
             for errand in orders {
                 calmly("a stranger", || hand.run(errand, &mut rng));
             }
@@ -108,20 +111,17 @@ impl Storm {
     fn submit(&self, mut left: u64, mut rng: Rng, stranger: &Sender<Errand>) {
         let weather = self.weather;
         while left > 0 {
-            let pool = &self.pools[rng.below(self.pools.len() as u64) as usize];
+            let site = &self.sites[rng.below(self.sites.len() as u64) as usize];
             let batch = rng.pick(&[1, 8, 32, 128, 512]).min(left);
             left -= batch;
             let token = self.token.lock().expect("no panic under it").clone();
             let jobs: Vec<_> = (0..batch)
                 .filter_map(|_| {
-                    let job = match rng.below(40) {
-                        0 => pool.try_reserve().ok()?.job(),
-                        1 => pool.blocking_reserve().ok()?.job(),
-                        _ => pool.job(),
-                    };
-                    let own = rng.one_in(16).then(|| pool.clone());
+                    let stand = site.anywhere(&mut rng);
+                    let job = site.reserved_job(&stand, &mut rng)?;
+                    let own = rng.one_in(16).then(|| site.clone());
                     let token = rng.one_in(8).then(|| token.clone());
-                    let luggage = Luggage { weather, pool: own, token, heirs: 2 };
+                    let luggage = Luggage { weather, site: own, stand, token, heirs: 2 };
                     Some(spawn(job, &mut rng, luggage))
                 })
                 .collect();
@@ -129,7 +129,7 @@ impl Storm {
                 let old = std::mem::take(&mut *self.token.lock().expect("no panic under it"));
                 old.cancel();
             }
-            let hand = Hand { weather, pool, stranger: Some(stranger) };
+            let hand = Hand { weather, pool: &site.pool, stranger: Some(stranger) };
             jobs.into_iter().for_each(|job| hand.deal_with(job, &mut rng));
             watchdog::progress();
         }
@@ -140,7 +140,7 @@ impl Storm {
         while BOOKS.submitted.load(Relaxed) < self.jobs / 2 {
             thread::yield_now();
         }
-        for pool in &self.pools {
+        for Site { pool, .. } in &self.sites {
             let mut end = if rng.one_in(2) { pool.drain() } else { pool.shutdown() };
             match rng.below(4) {
                 0 => drop(end),
@@ -158,9 +158,9 @@ impl Storm {
 
     /// Ends the pools, and gives what is wrong then.
     fn finish(self, rng: &mut Rng, watcher: Watcher) -> Vec<String> {
-        let Self { weather, end, pools, token, .. } = self;
+        let Self { weather, end, sites, token, .. } = self;
         drop(token);
-        for pool in &pools {
+        for Site { pool, .. } in &sites {
             match end {
                 End::Drain => drop(pool.drain().wait()),
                 End::Shutdown => drop(pool.shutdown().wait()),
@@ -173,10 +173,10 @@ impl Storm {
         let metrics = if end == End::Dropped {
             watchdog::unwatch(); // or it would hold them
             watcher.stop();
-            drop(pools);
+            drop(sites);
             None
         } else {
-            let metrics = pools.into_iter().map(settle).collect::<Vec<_>>();
+            let metrics = sites.into_iter().map(settle).collect::<Vec<_>>();
             watcher.stop();
             watchdog::unwatch();
             Some(metrics)
@@ -236,11 +236,13 @@ fn end_inside(pool: &Pool, rng: &mut Rng) {
         drop(capture);
         Ok::<_, Thing>(Thing::new(false))
     });
+    BOOKS.spawned.fetch_add(1, Release); // for the watcher
     saw(&record, handle.wait());
 }
 
 /// The last look at a pool, which has ended, or ends here.
-fn settle(pool: Pool) -> Metrics {
+fn settle(site: Site) -> Metrics {
+    let pool = &site.pool;
     let report = pool.shutdown().wait();
     let metrics = pool.metrics();
     if !report.still_running.is_empty() {
@@ -251,9 +253,11 @@ fn settle(pool: Pool) -> Metrics {
         BOOKS.wrong(format!("a report of {named} jobs, and {metrics:?}"));
     }
     until("no alarm is left", || pool.metrics().timers == 0); // one may ring for nothing
-    if (metrics.threads, metrics.queued, metrics.overdue) != (0, 0, 0) {
+    let jobs = (metrics.queued, metrics.running, metrics.overdue);
+    if (metrics.threads, metrics.spare, jobs) != (0, 0, (0, 0, 0)) {
         BOOKS.wrong(format!("left of a pool: {pool:#?}"));
     }
+    site.look_at_lanes();
     metrics
 }
 
@@ -275,7 +279,12 @@ fn builder(rng: &mut Rng, weather: Weather, threads: RangeInclusive<usize>) -> B
     let mut builder = Pool::builder().name(NAME).threads(threads).keep_alive(rng.pick(&times));
     if rng.one_in(2) {
         builder = builder.queue_limit(rng.pick(&[1, 7, 256, usize::MAX]));
+        builder = builder.when_full(when_full(rng, weather));
     }
+    if weather.keeps_all || rng.one_in(3) {
+        builder = builder.order(Order::Fifo);
+    }
+    builder = builder.spare_threads(rng.below(4) as usize);
     if rng.one_in(8) {
         builder = builder.default_timeout(rng.pick(&times));
     }

@@ -4,7 +4,9 @@
 //! - no pool has more outcomes than jobs that it accepted;
 //! - what was counted once stays counted: no outcome, no refusal, no start and no return is taken back;
 //! - a job that had its last outcome, or was refused, in one snapshot, neither waits nor runs in the
-//!   next: all those together, with all that do wait or run, are never more than were submitted;
+//!   next: all those together, with all that do wait or run, are never more than were submitted, nor
+//!   than were accepted where nothing is refused after that;
+//! - a job whose handle was there before has been accepted, or was refused;
 //! - an outcome that was seen, and a body that was called, before a snapshot, are in it; what is in it
 //!   was submitted, or called, before it was over.
 //!
@@ -13,7 +15,8 @@
 
 use crate::ledger::{BOOKS, ENDS, Ledger};
 use crate::rng::Rng;
-use punctual::{Metrics, Pool};
+use crate::site::Site;
+use crate::weather::Weather;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -21,6 +24,26 @@ use std::time::Duration;
 
 /// How many snapshots have been looked at.
 pub(crate) static LOOKS: AtomicU64 = AtomicU64::new(0);
+
+/// From the metrics of a pool or of a lane, which have these fields in common.
+macro_rules! numbers {
+    ($all:ident) => {{
+        let stopped = [$all.cancelled_queued, $all.cancelled_running];
+        let late = [$all.timed_out_queued, $all.timed_out_running];
+        let ends = [$all.returned, $all.failed, $all.panicked];
+        let ends = [&ends[..], &stopped, &late, &[$all.rejected]].concat();
+        Numbers {
+            accepted: $all.accepted,
+            ends: ends.try_into().expect("so many"),
+            queued: $all.queued,
+            queues: [$all.queued_high, $all.queued_normal, $all.queued_low],
+            running: $all.running,
+            started: $all.queue_wait.count(),
+            returned: $all.run_time.count(),
+            ..Numbers::default()
+        }
+    }};
+}
 
 /// How long it looks away, in microseconds: a storm is to rage, and not to be looked at only.
 const PAUSES: [u64; 4] = [0, 0, 30, 200];
@@ -32,9 +55,9 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn start(pools: &[Pool], seed: u64) -> Self {
+    pub(crate) fn start(sites: &[Site], seed: u64, weather: Weather) -> Self {
         let (until, over) = mpsc::channel();
-        let seen = Seen { pools: pools.to_vec(), last: vec![Numbers::default(); pools.len()] };
+        let seen = Seen { sites: sites.to_vec(), weather, last: Vec::new() };
         let thread = thread::spawn(move || seen.watch(&over, Rng::new(seed.rotate_left(11))));
         Self { until, thread }
     }
@@ -48,8 +71,10 @@ impl Watcher {
 
 /// The pools, and what was last seen of them.
 struct Seen {
-    pools: Vec<Pool>,
-    last: Vec<Numbers>,
+    sites: Vec<Site>,
+    weather: Weather,
+    /// Of each its pool's numbers, then its lanes'.
+    last: Vec<Vec<Numbers>>,
 }
 
 impl Seen {
@@ -69,39 +94,71 @@ impl Seen {
 
     fn look(&mut self) -> Vec<String> {
         let before = Known::of(&BOOKS);
-        let now: Vec<_> = self.pools.iter().map(|pool| Numbers::from(&pool.metrics())).collect();
+        let now: Vec<_> = self.sites.iter().map(snapshots).collect();
         let after = Known::of(&BOOKS);
-        LOOKS.fetch_add(now.len() as u64, Relaxed);
+        LOOKS.fetch_add(now.iter().map(|all| all.len() as u64).sum(), Relaxed);
+        let none = now.iter().map(|all| vec![Numbers::default(); all.len()]).collect();
+        let last = if self.last.is_empty() { none } else { std::mem::take(&mut self.last) };
         let mut wrong = Vec::new();
-        for (now, last) in now.iter().zip(&self.last) {
-            now.check(last, &mut wrong);
+        for (now, last) in now.iter().flatten().zip(last.iter().flatten()) {
+            now.check(last, self.weather, &mut wrong);
         }
+        self.compare(&pools(&last), &pools(&now), [&before, &after], &mut wrong);
+        self.last = now;
+        wrong
+    }
+
+    /// All pools together, with what jobs and handles had noted before and after.
+    fn compare(
+        &self,
+        last: &[Numbers],
+        now: &[Numbers],
+        [before, after]: [&Known; 2],
+        wrong: &mut Vec<String>,
+    ) {
         let sum = |of: fn(&Numbers) -> u64, all: &[Numbers]| all.iter().map(of).sum::<u64>();
         let mut at_most = |what: &str, less: u64, more: u64| {
             if less > more {
                 wrong.push(format!("{what}: {less} are more than {more}: {now:?}"));
             }
         };
-        let gone = sum(Numbers::never_again, &self.last);
-        let all = gone + sum(|all| (all.queued + all.running) as u64, &now);
-        at_most("gone, queued and running, of those submitted", all, after.submitted);
-        let all = sum(|all| all.accepted + all.ends[7], &now);
+        let all = sum(|all| all.over() + all.ends[7], last) + sum(Numbers::on_the_way, now);
+        at_most("over, queued and running, of those submitted", all, after.submitted);
+        let all = sum(|all| all.accepted + all.ends[7], now);
         at_most("accepted and refused, of those submitted", all, after.submitted);
-        let told = sum(|all| all.ends[..3].iter().sum(), &now);
+        if self.weather.keeps_all {
+            at_most("with a handle, of those accepted and refused", before.spawned, all);
+        }
+        let told = sum(|all| all.ends[..3].iter().sum(), now);
         at_most("returned, of those called", told, after.started);
-        at_most("called, of those started", before.started, sum(|all| all.started, &now));
+        at_most("called, of those started", before.started, sum(|all| all.started, now));
         for (end, seen) in before.seen.into_iter().enumerate() {
             let counted = now.iter().map(|all| all.ends[end]).sum();
             at_most(&format!("seen to end like {end}, of those counted"), seen, counted);
         }
-        self.last = now;
-        wrong
     }
+}
+
+/// Of a pool, then of its lanes.
+fn snapshots(site: &Site) -> Vec<Numbers> {
+    let lanes = site.lane_metrics().map(|all| {
+        let [limit, most] = [all.limit, all.most_running].map(|n| n.unwrap_or(0));
+        Numbers { limit, most, ..numbers!(all) }
+    });
+    let all = site.pool.metrics();
+    let threads = [all.threads, all.idle, all.busy];
+    let pool = Numbers { threads, ..numbers!(all) };
+    std::iter::once(pool).chain(lanes).collect()
+}
+
+fn pools(all: &[Vec<Numbers>]) -> Vec<Numbers> {
+    all.iter().map(|site| site[0]).collect()
 }
 
 /// What the books say while they are being written.
 struct Known {
     submitted: u64,
+    spawned: u64,
     started: u64,
     seen: [u64; ENDS],
 }
@@ -110,12 +167,13 @@ impl Known {
     /// Acquire, before a snapshot: what was noted here had been counted there.
     fn of(books: &Ledger) -> Self {
         let seen = books.seen.each_ref().map(|count| count.load(Acquire));
-        let (submitted, started) = (books.submitted.load(Acquire), books.started.load(Acquire));
-        Self { submitted, started, seen }
+        let [submitted, spawned, started] =
+            [&books.submitted, &books.spawned, &books.started].map(|count| count.load(Acquire));
+        Self { submitted, spawned, started, seen }
     }
 }
 
-/// What a snapshot says of jobs.
+/// What a snapshot says, of a pool or a lane.
 #[derive(Clone, Copy, Debug, Default)]
 struct Numbers {
     accepted: u64,
@@ -127,52 +185,38 @@ struct Numbers {
     running: usize,
     started: u64,
     returned: u64,
-    /// Threads in all, those that are parked, and those at work.
+    /// Of a pool: threads in all, those that are parked, those at work.
     threads: [usize; 3],
-}
-
-impl From<&Metrics> for Numbers {
-    fn from(all: &Metrics) -> Self {
-        let ends = [
-            all.returned,
-            all.failed,
-            all.panicked,
-            all.cancelled_queued,
-            all.cancelled_running,
-            all.timed_out_queued,
-            all.timed_out_running,
-            all.rejected,
-        ];
-        Self {
-            accepted: all.accepted,
-            ends,
-            queued: all.queued,
-            queues: [all.queued_high, all.queued_normal, all.queued_low],
-            running: all.running,
-            started: all.queue_wait.count(),
-            returned: all.run_time.count(),
-            threads: [all.threads, all.idle, all.busy],
-        }
-    }
+    /// Of a lane: how many may run, and the most that ever might. 0 without a limit.
+    limit: usize,
+    most: usize,
 }
 
 impl Numbers {
-    /// Those that have ended and do not run any more, as those may that were given up.
-    fn never_again(&self) -> u64 {
-        [0, 1, 2, 3, 5, 7].iter().map(|end| self.ends[*end]).sum()
+    /// Those that are over: not those that were given up, and may still run, nor those refused.
+    fn over(&self) -> u64 {
+        [0, 1, 2, 3, 5].iter().map(|end| self.ends[*end]).sum()
+    }
+
+    fn on_the_way(&self) -> u64 {
+        (self.queued + self.running) as u64
     }
 
     /// What one snapshot must say by itself, and after the one before.
-    fn check(&self, last: &Self, wrong: &mut Vec<String>) {
+    fn check(&self, last: &Self, weather: Weather, wrong: &mut Vec<String>) {
         let resolved: u64 = self.ends[..7].iter().sum();
-        let counted = |all: &Self| all.ends.into_iter().chain([all.started, all.returned]);
+        let counted =
+            |all: &Self| all.ends.into_iter().chain([all.started, all.returned, all.most as u64]);
         let falls = counted(last).zip(counted(self)).any(|(before, now)| before > now);
+        let too_many = last.over() + self.on_the_way() > self.accepted;
         let [all, idle, busy] = self.threads;
         let rules = [
             ("more have ended than were accepted", resolved > self.accepted),
+            ("more are over or on their way than were accepted", weather.keeps_all && too_many),
             ("what was counted is taken back", falls),
             ("the queue is not its parts", self.queued != self.queues.iter().sum()),
             ("more threads do something than there are", idle + busy > all),
+            ("more were let through than the limit allows", self.most > self.limit),
         ];
         let broken = rules.iter().filter(|(_, is_broken)| *is_broken);
         wrong.extend(broken.map(|(what, _)| format!("{what}: {last:?}, then {self:?}")));
