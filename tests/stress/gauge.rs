@@ -1,6 +1,5 @@
 //! Who is in a lane: its limit is told by the bodies themselves (law 11).
 
-use crate::ledger::BOOKS;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 /// are on one thread (law 12).
 #[derive(Debug)]
 pub(crate) struct Gauge {
-    limit: usize,
+    pub(crate) limit: usize,
     now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 thread_local! {
@@ -22,11 +22,12 @@ thread_local! {
 
 impl Gauge {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, now: AtomicUsize::new(0) })
+        Arc::new(Self { limit, now: AtomicUsize::new(0), most: AtomicUsize::new(0) })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.now.load(SeqCst) == 0
+    /// How many are in, and the most that ever were.
+    pub(crate) fn read(&self) -> (usize, usize) {
+        (self.now.load(SeqCst), self.most.load(SeqCst))
     }
 }
 
@@ -39,8 +40,9 @@ impl Inside {
     /// A body is called whose job has passed these gauges.
     pub(crate) fn enter(way: &[Arc<Gauge>]) -> Self {
         for gauge in way {
-            if !is_here(gauge) && gauge.now.fetch_add(1, SeqCst) >= gauge.limit {
-                BOOKS.wrong(format!("more than {} threads are in a lane", gauge.limit));
+            if !is_here(gauge) {
+                let now = gauge.now.fetch_add(1, SeqCst) + 1;
+                gauge.most.fetch_max(now, SeqCst);
             }
             HERE.with_borrow_mut(|here| here.push(Arc::clone(gauge)));
         }

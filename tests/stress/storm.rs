@@ -160,6 +160,7 @@ impl Storm {
     fn finish(self, rng: &mut Rng, watcher: Watcher) -> Vec<String> {
         let Self { weather, end, sites, token, .. } = self;
         drop(token);
+        let gauges: Vec<_> = sites.iter().flat_map(Site::gauges).collect();
         for Site { pool, .. } in &sites {
             match end {
                 End::Drain => drop(pool.drain().wait()),
@@ -193,6 +194,9 @@ impl Storm {
                 BOOKS.wrong(format!("a handle hangs: {:?}", job.handle.info()));
                 let_go(job);
             }
+        }
+        if gauges.iter().any(|gauge| gauge.read().0 > 0 || gauge.read().1 > gauge.limit) {
+            BOOKS.wrong(format!("too many were in a lane, or still are: {gauges:?}"));
         }
         drop(guards); // what they are for went with its job
         let mut wrong = BOOKS.faults(metrics.as_deref());
