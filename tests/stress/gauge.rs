@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 /// are on one thread (law 12).
 #[derive(Debug)]
 pub(crate) struct Gauge {
-    pub(crate) limit: usize,
+    limit: usize,
     now: AtomicUsize,
     most: AtomicUsize,
 }
@@ -25,9 +25,9 @@ impl Gauge {
         Arc::new(Self { limit, now: AtomicUsize::new(0), most: AtomicUsize::new(0) })
     }
 
-    /// How many are in, and the most that ever were.
-    pub(crate) fn read(&self) -> (usize, usize) {
-        (self.now.load(SeqCst), self.most.load(SeqCst))
+    /// How many may be in, how many are, and the most that ever were.
+    pub(crate) fn read(&self) -> [usize; 3] {
+        [self.limit, self.now.load(SeqCst), self.most.load(SeqCst)]
     }
 }
 

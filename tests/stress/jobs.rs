@@ -118,6 +118,9 @@ fn run(cx: &JobContext, capture: Capture, rng: &mut Rng, luggage: Luggage) -> Re
         BOOKS.wrong("a body runs as another job");
     }
     let inside = Inside::enter(&luggage.stand.way);
+    if !luggage.stand.way.is_empty() && rng.one_in(32) {
+        let _ = cx.sleep(us(50)); // while others come
+    }
     let result = act(cx, &record, rng, luggage);
     drop(inside);
     drop(capture); // here, and not with the scope: a value that is being returned then would leak

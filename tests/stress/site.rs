@@ -14,11 +14,10 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) pool: Pool,
-    lanes: Vec<Spot>,
+    lanes: Arc<[Spot]>,
 }
 
 /// A lane.
-#[derive(Clone)]
 struct Spot {
     lane: Lane,
     /// Of its own limit, and of those around it.
@@ -37,38 +36,11 @@ pub(crate) struct Stand {
 
 impl Site {
     pub(crate) fn new(pool: Pool, rng: &mut Rng, weather: Weather) -> Self {
-        let mut site = Self { pool, lanes: Vec::new() };
-        for number in 0..rng.pick(&[0, 1, 2, 5]) {
-            site.add_lane(number, rng, weather);
+        let mut lanes = Vec::new();
+        for _ in 0..rng.pick(&[0, 1, 2, 5]) {
+            lanes.push(Spot::new(&pool, &lanes, rng, weather));
         }
-        site
-    }
-
-    fn add_lane(&mut self, number: u64, rng: &mut Rng, weather: Weather) {
-        let outer = (number > 0 && rng.one_in(2)).then(|| rng.below(number) as usize);
-        let above = outer.map(|n| &self.lanes[n]);
-        let mut way = above.map(|spot| spot.way.clone()).unwrap_or_default();
-        let tree = above.map_or_else(|| self.lanes.len(), |spot| spot.tree);
-        let mut lane = match above {
-            Some(spot) => spot.lane.lane("inner"),
-            None => self.pool.lane("a lane"),
-        };
-        if !rng.one_in(5) {
-            let limit = 1 + rng.below(4) as usize;
-            way.push(Gauge::new(limit));
-            lane = lane.limit(limit);
-        }
-        if rng.one_in(3) {
-            lane = lane.queue_limit(rng.pick(&[1, 5, 100]));
-            lane = lane.when_full(when_full(rng, weather));
-        }
-        if rng.one_in(4) {
-            lane = lane.elastic();
-        }
-        if rng.one_in(8) {
-            lane = lane.priority(Priority::High).default_timeout(Duration::from_millis(2));
-        }
-        self.lanes.push(Spot { lane, way, outer, tree });
+        Self { pool, lanes: lanes.into() }
     }
 
     /// Any place.
@@ -143,7 +115,7 @@ impl Site {
 
     /// What must hold of the lanes of a pool that has ended.
     pub(crate) fn look_at_lanes(&self) {
-        for Spot { lane, .. } in &self.lanes {
+        for Spot { lane, .. } in self.lanes.iter() {
             let (all, load, shown) = (lane.metrics(), lane.load(), format!("{lane:?}"));
             let holds_none = all.limit.is_none() || shown.contains("taken_and_most: Some((0, ");
             let left = (all.queued, all.running, all.overdue, load.queued, load.running);
@@ -151,6 +123,36 @@ impl Site {
                 BOOKS.wrong(format!("left of a lane: {shown}, {all:?}"));
             }
         }
+    }
+}
+
+impl Spot {
+    fn new(pool: &Pool, before: &[Self], rng: &mut Rng, weather: Weather) -> Self {
+        let outer = (!before.is_empty() && rng.one_in(2)).then(|| rng.below(before.len() as u64));
+        let outer = outer.map(|number| number as usize);
+        let above = outer.map(|number| &before[number]);
+        let mut way = above.map(|spot| spot.way.clone()).unwrap_or_default();
+        let tree = above.map_or_else(|| before.len(), |spot| spot.tree);
+        let mut lane = match above {
+            Some(spot) => spot.lane.lane("inner"),
+            None => pool.lane("a lane"),
+        };
+        if !rng.one_in(5) {
+            let limit = 1 + rng.below(4) as usize;
+            way.push(Gauge::new(limit));
+            lane = lane.limit(limit);
+        }
+        if rng.one_in(3) {
+            lane = lane.queue_limit(rng.pick(&[1, 5, 100]));
+            lane = lane.when_full(when_full(rng, weather));
+        }
+        if rng.one_in(4) {
+            lane = lane.elastic();
+        }
+        if rng.one_in(8) {
+            lane = lane.priority(Priority::High).default_timeout(Duration::from_millis(2));
+        }
+        Self { lane, way, outer, tree }
     }
 }
 
