@@ -104,8 +104,9 @@ pub enum Rejection {
     /// The pool drains or is shut down.
     #[error("the pool is shut down")]
     ShutDown,
-    /// It could not have finished in time: it had less time left than jobs of its kind have lately
-    /// taken. See [`Order::EarliestDeadline`](crate::Order::EarliestDeadline).
+    /// It could not have finished in time, or might not have while there was enough else to do: it had
+    /// less time left than jobs of its kind have lately taken. See
+    /// [`Order::EarliestDeadline`](crate::Order::EarliestDeadline).
     #[error("it could not have finished in time")]
     TooLate,
     /// There is no thread to run it, and the system gives no more.
