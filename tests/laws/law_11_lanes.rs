@@ -37,6 +37,29 @@ fn as_many_run_as_the_limit_allows_and_no_more() {
     assert_eq!((lane.load().running, lane.load().queued), (0, 0));
 }
 
+/// Not one of the ten thousand has to end before another lane's job is started.
+#[test]
+fn a_lane_with_ten_thousand_jobs_delays_no_other() {
+    for elastic in [false, true] {
+        let pool = pool_of(if elastic { 1 } else { 5 });
+        let lane = pool.lane("four").limit(4);
+        let lane = if elastic { lane.elastic() } else { lane };
+        let (gate, jobs) = held(&lane, 10_000);
+        until("four run", || lane.load().running == 4);
+        let other = pool.lane("other").limit(1);
+        for n in 0..100 {
+            assert_eq!(outcome(other.spawn_blocking(move || n)).ok(), Some(n));
+            assert_eq!(outcome(pool.spawn_blocking(move || n)).ok(), Some(n));
+        }
+        assert_eq!((lane.load().running, lane.load().queued), (4, 9996));
+        let end = pool.shutdown();
+        gate.open();
+        assert_eq!(end.wait().never_started.len(), 9996);
+        assert!(jobs.iter().all(JobHandle::is_finished));
+        assert_eq!(lane.metrics().most_running, Some(4));
+    }
+}
+
 /// In whatever way its jobs end, a lane is at its limit at most, and at last free again.
 #[test]
 fn every_end_gives_its_permit_on() {
