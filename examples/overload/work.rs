@@ -184,8 +184,12 @@ pub(crate) struct Capacity {
     bytes: f64,
 }
 
-pub(crate) fn capacity(files: &Arc<Files>, workload: &Workload, threads: usize) -> Capacity {
-    let time = Duration::from_secs(1);
+pub(crate) fn capacity(
+    files: &Arc<Files>,
+    workload: &Workload,
+    threads: usize,
+    time: Duration,
+) -> Capacity {
     let work = |seed| {
         let (mut random, start) = (Random(seed), Instant::now());
         let (mut jobs, mut bytes) = (0.0, 0.0);
