@@ -21,6 +21,7 @@ use punctual::{
 };
 use rng::Rng;
 use std::sync::Arc;
+use std::thread;
 use support::{Gate, ms, outcome, quiet_panic, until};
 
 const SCHEDULES: u64 = 1_000;
@@ -98,7 +99,7 @@ struct Named(u64);
 
 impl Drop for Named {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("in the schedule of PUNCTUAL_LANES_SEED={}", self.0);
         }
     }
@@ -222,9 +223,10 @@ impl Schedule {
         let (full, missing) = (|| gauge.read()[1] == limit, || lane.load().queued == 0);
         while !full() {
             until("it is full, or has nothing to do", || full() || missing());
-            self.submit(at, Kind::Returns, false);
+            self.submit(at, Kind::Returns, false); // refused while others have the queue's places
+            thread::yield_now();
         }
-        assert_eq!(gauge.read()[2], limit, "of {lane:?}");
+        until("who came last has noted it", || gauge.read()[2] >= limit);
         assert_eq!(lane.metrics().most_running, Some(limit), "of {lane:?}");
     }
 
