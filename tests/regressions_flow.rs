@@ -61,6 +61,29 @@ fn a_caller_in_a_job_waits_for_a_lane_at_its_limit() {
     assert_eq!(outcome(waits).ok(), Some(Some((2, 1))));
 }
 
+/// It came to the next lane's limit just as it was to be run here, on the permit of the one that waits:
+/// and that one, which held the other lane's only permit, waited for ever.
+#[test]
+fn a_wait_for_a_job_that_comes_further_meanwhile() {
+    let pool = Pool::builder().threads(0..=4).build().expect("no thread is started yet");
+    for n in 0..5_000_u32 {
+        let outer = pool.lane("outer").limit(1);
+        let inner = outer.lane("inner").limit(2);
+        let (send, stoppers) = news();
+        let waits = inner.clone().spawn_blocking(move || {
+            let before = inner.spawn_blocking(|| ()); // waits for the outer lane's permit
+            let behind = inner.spawn_blocking(|| 7);
+            send.send(before.abort_handle()).expect("the test listens");
+            (0..n % 61 * 4).for_each(|_| std::hint::spin_loop());
+            behind.wait().ok()
+        });
+        let stopper = stoppers.next();
+        (0..n % 47 * 4).for_each(|_| std::hint::spin_loop());
+        stopper.abort(); // the other goes on
+        assert_eq!(outcome(waits).ok(), Some(Some(7)), "in try {n}");
+    }
+}
+
 /// Only a handle's own wait ran the job.
 #[test]
 fn sets_maps_and_hedges_are_waited_for_inside_a_job() {

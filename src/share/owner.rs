@@ -154,16 +154,20 @@ impl Owner for Share {
 }
 
 impl Share {
-    /// Runs a job that waits right here, where its end is waited for, if its lane lets it through.
+    /// Runs a job that waits right here, where its end is waited for, if its lane lets it through. One
+    /// that somebody lets through meanwhile may wait for the next one: there it is tried again.
     fn run_inside(&self, task: &Task) {
-        match task.head.passage().and_then(|way| way.waits_for()) {
-            None => self.core.crew.run_inside(task, true),
-            Some(next) if self.pass_at_once(task, next) => {
+        let waits_for = || task.head.passage().and_then(|way| way.waits_for());
+        while let Some(next) = waits_for() {
+            if self.pass_at_once(task, next) {
                 self.bulkheads[next].entry_died();
-                self.core.crew.run_inside(task, false);
+                return self.core.crew.run_inside(task, false);
             }
-            Some(_) => {}
+            if waits_for() == Some(next) {
+                return; // it is at its limit
+            }
         }
+        self.core.crew.run_inside(task, true);
     }
 
     fn leave_queue(&self, head: &Head) {
