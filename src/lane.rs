@@ -27,7 +27,8 @@ use std::time::Duration;
 /// the inner limit first, and counts there while it waits for the outer one.
 ///
 /// A job of a lane at its limit that waits, by way of a job of another lane or none, for one more of its
-/// own lane waits for ever: it keeps its permit.
+/// own lane waits for ever: it keeps its permit. So may jobs that wait for one of a lane within their own:
+/// if they keep all permits of their lane, then what came before that one waits for those.
 ///
 /// # Priorities and deadlines
 /// A job of a lane with a limit waits twice: for a permit of the lane, then for a thread, among all jobs
