@@ -83,7 +83,7 @@ fn settings(mut job: Job, rng: &mut Rng, luggage: &Luggage) -> Job {
     if let Some(token) = luggage.token.as_ref().filter(|_| rng.one_in(4)) {
         job = job.token(token);
     }
-    if !luggage.weather.keeps_all && rng.one_in(16) {
+    if rng.one_in(16) {
         job = job.key(rng.pick(&["a mount", "a host"]));
     }
     if !rng.one_in(luggage.weather.deadlines) {

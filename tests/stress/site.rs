@@ -144,7 +144,7 @@ impl Spot {
         }
         if rng.one_in(3) {
             lane = lane.queue_limit(rng.pick(&[1, 5, 100]));
-            lane = lane.when_full(when_full(rng, weather));
+            lane = lane.when_full(when_full(rng));
         }
         if rng.one_in(4) {
             lane = lane.elastic();
@@ -157,10 +157,10 @@ impl Spot {
 }
 
 /// What happens to a job that finds a queue full.
-pub(crate) fn when_full(rng: &mut Rng, weather: Weather) -> WhenFull {
+pub(crate) fn when_full(rng: &mut Rng) -> WhenFull {
     match rng.below(3) {
         0 => WhenFull::CallerRuns,
-        1 if !weather.keeps_all => WhenFull::DropOldest,
+        1 => WhenFull::DropOldest,
         _ => WhenFull::Reject,
     }
 }

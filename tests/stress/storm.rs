@@ -72,13 +72,12 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
     let jobs = rng.pick(if weather.short { &[1, 40, 300, 2_000] } else { &[300, 4_000, 20_000] });
     let jobs = jobs.min(most);
     let end = rng.pick(&ENDS);
-    let weather = Weather { keeps_all: !weather.few_threads && rng.one_in(3), ..weather };
     let pools: Vec<_> = (0..=rng.below(2)).map(|_| pool(&mut rng, weather)).collect();
     let name = format!("storm {seed:#x} ({}, {jobs} jobs, {end:?})", weather.name);
     watchdog::watch(name.clone(), &pools);
     let sites: Vec<_> = pools.into_iter().map(|pool| Site::new(pool, &mut rng, weather)).collect();
     let token = Mutex::new(CancellationToken::new());
-    let watcher = Watcher::start(&sites, seed, weather);
+    let watcher = Watcher::start(&sites, seed);
     let storm = Storm { weather, jobs, end, sites, token };
     let submitters = rng.pick(&[1, 2, 2, 3]);
     thread::scope(|s| {
@@ -284,9 +283,9 @@ fn builder(rng: &mut Rng, weather: Weather, threads: RangeInclusive<usize>) -> B
     let mut builder = Pool::builder().name(NAME).threads(threads).keep_alive(rng.pick(&times));
     if rng.one_in(2) {
         builder = builder.queue_limit(rng.pick(&[1, 7, 256, usize::MAX]));
-        builder = builder.when_full(when_full(rng, weather));
+        builder = builder.when_full(when_full(rng));
     }
-    if weather.keeps_all || rng.one_in(3) {
+    if rng.one_in(3) {
         builder = builder.order(Order::Fifo);
     }
     builder = builder.spare_threads(rng.below(4) as usize);

@@ -1,11 +1,11 @@
 //! Looks at the pools' metrics while a storm rages: what every single snapshot must say (law 10).
 //!
 //! The numbers of a snapshot are read while jobs go on. So what is asked is what holds all the same:
-//! - no pool has more outcomes than jobs that it accepted;
-//! - what was counted once stays counted: no outcome, no refusal, no start and no return is taken back;
+//! - no pool has more outcomes than jobs that it accepted, nor accepted more than were submitted;
+//! - what was counted once stays counted: nothing is taken back;
 //! - a job that had its last outcome, or was refused, in one snapshot, neither waits nor runs in the
-//!   next: all those together, with all that do wait or run, are never more than were submitted, nor
-//!   than were accepted where nothing is refused after that;
+//!   next: all those together, with all that do wait or run, are never more than were submitted, nor,
+//!   but for those refused at once, than were accepted;
 //! - a job whose handle was there before has been accepted, or was refused;
 //! - an outcome that was seen, and a body that was called, before a snapshot, are in it; what is in it
 //!   was submitted, or called, before it was over.
@@ -16,7 +16,6 @@
 use crate::ledger::{BOOKS, ENDS, Ledger};
 use crate::rng::Rng;
 use crate::site::Site;
-use crate::weather::Weather;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -34,6 +33,7 @@ macro_rules! numbers {
         let ends = [&ends[..], &stopped, &late, &[$all.rejected]].concat();
         Numbers {
             accepted: $all.accepted,
+            refused_later: $all.rejected_queued,
             ends: ends.try_into().expect("so many"),
             queued: $all.queued,
             queues: [$all.queued_high, $all.queued_normal, $all.queued_low],
@@ -55,9 +55,9 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn start(sites: &[Site], seed: u64, weather: Weather) -> Self {
+    pub(crate) fn start(sites: &[Site], seed: u64) -> Self {
         let (until, over) = mpsc::channel();
-        let seen = Seen { sites: sites.to_vec(), weather, last: Vec::new() };
+        let seen = Seen { sites: sites.to_vec(), last: Vec::new() };
         let thread = thread::spawn(move || seen.watch(&over, Rng::new(seed.rotate_left(11))));
         Self { until, thread }
     }
@@ -72,7 +72,6 @@ impl Watcher {
 /// The pools, and what was last seen of them.
 struct Seen {
     sites: Vec<Site>,
-    weather: Weather,
     /// Of each its pool's numbers, then its lanes'.
     last: Vec<Vec<Numbers>>,
 }
@@ -101,7 +100,7 @@ impl Seen {
         let last = if self.last.is_empty() { none } else { std::mem::take(&mut self.last) };
         let mut wrong = Vec::new();
         for (now, last) in now.iter().flatten().zip(last.iter().flatten()) {
-            now.check(last, self.weather, &mut wrong);
+            now.check(last, &mut wrong);
         }
         self.compare(&pools(&last), &pools(&now), [&before, &after], &mut wrong);
         self.last = now;
@@ -125,10 +124,8 @@ impl Seen {
         let all = sum(|all| all.over() + all.ends[7], last) + sum(Numbers::on_the_way, now);
         at_most("over, queued and running, of those submitted", all, after.submitted);
         let all = sum(|all| all.accepted + all.ends[7], now);
-        at_most("accepted and refused, of those submitted", all, after.submitted);
-        if self.weather.keeps_all {
-            at_most("with a handle, of those accepted and refused", before.spawned, all);
-        }
+        at_most("with a handle, of those accepted and refused", before.spawned, all);
+        at_most("accepted, of those submitted", sum(|all| all.accepted, now), after.submitted);
         let told = sum(|all| all.ends[..3].iter().sum(), now);
         at_most("returned, of those called", told, after.started);
         at_most("called, of those started", before.started, sum(|all| all.started, now));
@@ -177,6 +174,8 @@ impl Known {
 #[derive(Clone, Copy, Debug, Default)]
 struct Numbers {
     accepted: u64,
+    /// Of those accepted.
+    refused_later: u64,
     /// By `ledger::end_of`.
     ends: [u64; ENDS],
     queued: usize,
@@ -203,16 +202,18 @@ impl Numbers {
     }
 
     /// What one snapshot must say by itself, and after the one before.
-    fn check(&self, last: &Self, weather: Weather, wrong: &mut Vec<String>) {
-        let resolved: u64 = self.ends[..7].iter().sum();
-        let counted =
-            |all: &Self| all.ends.into_iter().chain([all.started, all.returned, all.most as u64]);
+    fn check(&self, last: &Self, wrong: &mut Vec<String>) {
+        let resolved = self.ends[..7].iter().sum::<u64>() + self.refused_later;
+        let counted = |all: &Self| {
+            let more = [all.accepted, all.refused_later, all.started, all.returned];
+            all.ends.into_iter().chain(more).chain([all.most as u64])
+        };
         let falls = counted(last).zip(counted(self)).any(|(before, now)| before > now);
-        let too_many = last.over() + self.on_the_way() > self.accepted;
+        let too_many = last.over() + last.refused_later + self.on_the_way() > self.accepted;
         let [all, idle, busy] = self.threads;
         let rules = [
             ("more have ended than were accepted", resolved > self.accepted),
-            ("more are over or on their way than were accepted", weather.keeps_all && too_many),
+            ("more are over or on their way than were accepted", too_many),
             ("what was counted is taken back", falls),
             ("the queue is not its parts", self.queued != self.queues.iter().sum()),
             ("more threads do something than there are", idle + busy > all),

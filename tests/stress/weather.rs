@@ -16,8 +16,6 @@ pub(crate) struct Weather {
     pub(crate) few_threads: bool,
     /// Storms are short, and end in the middle.
     pub(crate) short: bool,
-    /// What a pool has accepted it does not refuse later. So it is in some storms of each kind.
-    pub(crate) keeps_all: bool,
 }
 
 const MIXED: Weather = Weather {
@@ -28,7 +26,6 @@ const MIXED: Weather = Weather {
     handling: 40,
     few_threads: false,
     short: false,
-    keeps_all: false,
 };
 
 impl Weather {
