@@ -174,6 +174,11 @@ fn what_surely_would_be_too_late_is_refused_at_submission() {
     assert!(outcome(ask(ms(10))).is_ok(), "seven are not enough to know");
     teach(&clock, &pool, "report", 60, ms(50));
     assert!(is_refused(ask(ms(10)), Rejection::TooLate));
+    let busy = Busy::all(&pool, 1);
+    let refused = ask(ms(10));
+    assert!(refused.is_finished(), "it needs no worker for that");
+    drop(busy);
+    assert!(is_refused(refused, Rejection::TooLate));
     assert!(outcome(ask(ms(60))).is_ok());
     teach(&clock, &pool, "report", 60, ms(50));
     let grace = pool.job().name("report").timeout(ms(10)).grace(ms(100)).spawn_blocking(|| ());
@@ -181,7 +186,7 @@ fn what_surely_would_be_too_late_is_refused_at_submission() {
     assert!(outcome(pool.job().name("other").timeout(ms(10)).spawn_blocking(|| ())).is_ok());
     assert!(outcome(pool.job().name("report").spawn_blocking(|| ())).is_ok(), "no deadline");
     let metrics = pool.metrics();
-    assert_eq!((metrics.rejected, metrics.unresolved()), (1, 0));
+    assert_eq!((metrics.rejected, metrics.unresolved()), (2, 0));
 }
 
 #[test]
