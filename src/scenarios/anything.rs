@@ -1,13 +1,13 @@
-//! Whatever chance brings together: settings, bodies, handles' fates and ends.
+//! Whatever chance brings together: settings, lanes, bodies, handles' fates and ends.
 
 use crate::scenarios::books::{Books, Entry};
 use crate::scenarios::scenarios;
-use crate::scenarios::support::{Tally, builder, join, ms, poll, wait_for_stop};
+use crate::scenarios::support::{OnDrop, Tally, builder, join, ms, poll, wait_for_stop};
 use crate::sync::for_shuttle::chance;
 use crate::sync::for_shuttle::thread::{spawn, yield_now};
 use crate::testing::ManualClock;
 use crate::{
-    Builder, Checked, Job, JobContext, JobHandle, Pool, Priority, ShutdownReport, Stopped,
+    Builder, Checked, Job, JobContext, JobHandle, Lane, Pool, Priority, ShutdownReport, Stopped,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,9 +27,45 @@ fn settings(job: Job, token: &CancellationToken) -> Job {
     job.priority([Priority::High, Priority::Normal, Priority::Low][chance(3) as usize])
 }
 
-fn body(entry: &Entry, books: &Books) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
+/// A lane, and how many have come into it and gone out of it.
+#[derive(Clone)]
+struct Narrow {
+    lane: Lane,
+    limit: usize,
+    came: Tally,
+    went: Tally,
+}
+
+impl Narrow {
+    /// One of a pool's, within another in half of them.
+    fn new(pool: &Pool) -> Self {
+        let limit = 1 + chance(2) as usize;
+        let outer = toss().then(|| pool.lane("outer").limit(1 + chance(2) as usize));
+        let lane = outer.map_or_else(|| pool.lane("narrow"), |outer| outer.lane("inner"));
+        let lane = lane.limit(limit);
+        let lane = if toss() { lane.queue_limit(1) } else { lane };
+        let lane = if chance(3) == 0 { lane.elastic() } else { lane };
+        Self { lane, limit, came: Tally::default(), went: Tally::default() }
+    }
+
+    fn during<R>(&self, does: impl FnOnce() -> R) -> R {
+        self.came.add();
+        assert!(self.came.get() - self.went.get() <= self.limit, "too many are in the lane");
+        let went = self.went.clone();
+        let _goes = OnDrop(|| went.add());
+        does()
+    }
+}
+
+/// What a body does. One that waits for a child lends that its lane's permit, and is not counted there.
+fn body(
+    entry: &Entry,
+    books: &Books,
+    narrow: Option<Narrow>,
+) -> impl FnOnce(&JobContext) -> Checked<u32> + Send + 'static {
     let (own, books, kind) = (entry.clone(), books.clone(), chance(6));
-    entry.body(move |cx| {
+    let narrow = narrow.filter(|_| kind != 4);
+    let does = move |cx: &JobContext| {
         match kind {
             0 => (0..2).for_each(|_| yield_now()),
             1 => own.panic_on_purpose(),
@@ -42,6 +78,10 @@ fn body(entry: &Entry, books: &Books) -> impl FnOnce(&JobContext) -> Checked<u32
             _ => cx.checkpoint(),
         }
         cx.check().map(|()| kind)
+    };
+    entry.body(move |cx| match narrow {
+        Some(narrow) => narrow.during(|| does(cx)),
+        None => does(cx),
     })
 }
 
@@ -73,16 +113,21 @@ fn fate(mut job: JobHandle<u32, Stopped>, entry: &Entry) {
 fn anything(builder: Builder) {
     let builder = builder.threads(chance(2) as usize..=2 + chance(3) as usize);
     let builder = if toss() { builder.queue_limit(2) } else { builder };
+    let builder = builder.spare_threads(chance(2) as usize);
     let builder = builder.keep_alive(ms(3)).on_unseen_panic(|_| ());
     let pool = builder.build().expect("threads");
     let (books, token) = (Books::default(), CancellationToken::new());
+    let narrow = Narrow::new(&pool);
     let submitters = [2, 2, 1].map(|jobs| {
         let (pool, books, token) = (pool.clone(), books.clone(), token.clone());
+        let narrow = narrow.clone();
         spawn(move || {
             for _ in 0..jobs {
                 let entry = books.entry();
-                let job = settings(pool.job(), &token);
-                let body = body(&entry, &books);
+                let narrow = toss().then(|| narrow.clone());
+                let job = narrow.as_ref().map_or_else(|| pool.job(), |narrow| narrow.lane.job());
+                let job = settings(job, &token);
+                let body = body(&entry, &books, narrow);
                 fate(if toss() { job.on_late(drop).spawn(body) } else { job.spawn(body) }, &entry);
             }
         })
