@@ -3,7 +3,6 @@
 use crate::gauge::Gauge;
 use crate::ledger::BOOKS;
 use crate::rng::Rng;
-use crate::weather::Weather;
 use punctual::{Job, Lane, LaneMetrics, Pool, Priority, Reserve, WhenFull};
 use std::pin::pin;
 use std::sync::Arc;
@@ -35,10 +34,10 @@ pub(crate) struct Stand {
 }
 
 impl Site {
-    pub(crate) fn new(pool: Pool, rng: &mut Rng, weather: Weather) -> Self {
+    pub(crate) fn new(pool: Pool, rng: &mut Rng) -> Self {
         let mut lanes = Vec::new();
         for _ in 0..rng.pick(&[0, 1, 2, 5]) {
-            lanes.push(Spot::new(&pool, &lanes, rng, weather));
+            lanes.push(Spot::new(&pool, &lanes, rng));
         }
         Self { pool, lanes: lanes.into() }
     }
@@ -127,7 +126,7 @@ impl Site {
 }
 
 impl Spot {
-    fn new(pool: &Pool, before: &[Self], rng: &mut Rng, weather: Weather) -> Self {
+    fn new(pool: &Pool, before: &[Self], rng: &mut Rng) -> Self {
         let outer = (!before.is_empty() && rng.one_in(2)).then(|| rng.below(before.len() as u64));
         let outer = outer.map(|number| number as usize);
         let above = outer.map(|number| &before[number]);

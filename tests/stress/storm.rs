@@ -75,7 +75,7 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
     let pools: Vec<_> = (0..=rng.below(2)).map(|_| pool(&mut rng, weather)).collect();
     let name = format!("storm {seed:#x} ({}, {jobs} jobs, {end:?})", weather.name);
     watchdog::watch(name.clone(), &pools);
-    let sites: Vec<_> = pools.into_iter().map(|pool| Site::new(pool, &mut rng, weather)).collect();
+    let sites: Vec<_> = pools.into_iter().map(|pool| Site::new(pool, &mut rng)).collect();
     let token = Mutex::new(CancellationToken::new());
     let watcher = Watcher::start(&sites, seed);
     let storm = Storm { weather, jobs, end, sites, token };
