@@ -17,6 +17,8 @@
 //! 6. `max` changes under the stack's lock. Who raises it then calls `wake` if the word, which it
 //!    changes after that, says that entries wait. When it has fallen below `total`, a worker that has
 //!    done its job, or finds nothing, leaves.
+//! 7. `waiting` changes under the stack's lock. Who raises it is busy until it lowers it again, and then
+//!    calls `wake` if the word, which it changes after that, says that entries wait.
 //!
 //! # Why this is correct
 //! Claim: while `queued > 0`, a worker searches, or is about to be woken by a thread that is not
@@ -40,51 +42,15 @@
 //! - *There are more than there may be*: one that leaves after its job was busy before, and looked for
 //!   nothing.
 //! - *A new worker fails to start*: it was counted as a searcher; taking it back is a searcher
-//!   leaving, with the check of that case.
+//!   leaving, with the check of that case. If all others wait for a job, it is not taken back before
+//!   nothing is queued: either it sees the last one wait, or that one sees that nobody searches.
+
+mod counts;
+
+pub(crate) use counts::{Counts, MAX_QUEUED, MAX_THREADS};
 
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
-
-const FIELD: u32 = 12;
-const SEARCHING: u64 = 1;
-const IDLE: u64 = 1 << FIELD;
-const TOTAL: u64 = 1 << (2 * FIELD);
-const RETIRED: u64 = 1 << (3 * FIELD);
-const QUEUED: u64 = RETIRED << 1;
-
-/// The most threads that the word can count.
-pub(crate) const MAX_THREADS: usize = (1 << FIELD) - 1;
-/// The most queue entries that the word can count, with room for submitters that overshoot.
-pub(crate) const MAX_QUEUED: u64 = (u64::MAX / QUEUED) - (1 << 16);
-
-/// A copy of the counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts(u64);
-
-impl Counts {
-    pub(crate) fn queued(self) -> u64 {
-        self.0 / QUEUED
-    }
-
-    pub(crate) fn searching(self) -> usize {
-        self.field(0)
-    }
-
-    pub(crate) fn idle(self) -> usize {
-        self.field(1)
-    }
-
-    pub(crate) fn total(self) -> usize {
-        self.field(2)
-    }
-
-    pub(crate) fn retired(self) -> bool {
-        self.0 & RETIRED != 0
-    }
-
-    fn field(self, n: u32) -> usize {
-        (self.0 >> (n * FIELD)) as usize & MAX_THREADS
-    }
-}
+use counts::{IDLE, QUEUED, RETIRED, SEARCHING, TOTAL};
 
 /// Whom [`Idle::wake`] found for the entries that wait.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +86,7 @@ pub(crate) enum NotStarted<W> {
     Uncounted,
     /// This one was parked in the meantime; it counts as searching: unpark it.
     Unpark(W),
-    /// There is no other worker. The caller stays counted as a searching one: it must end all that
+    /// There is no other worker, or all others wait for a job. The caller stays counted as a searching one: it must end all that
     /// is queued, until [`leave_alone`](Idle::leave_alone) lets it go.
     Alone,
 }
@@ -133,6 +99,8 @@ pub(crate) struct Idle<W> {
     min: usize,
     /// Rule 6.
     max: AtomicUsize,
+    /// How many workers wait for a job (rule 7).
+    waiting: AtomicUsize,
 }
 
 impl<W: Clone + PartialEq> Idle<W> {
@@ -144,6 +112,7 @@ impl<W: Clone + PartialEq> Idle<W> {
             parked: Mutex::new(Vec::new()),
             min,
             max: AtomicUsize::new(max),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -201,7 +170,8 @@ impl<W: Clone + PartialEq> Idle<W> {
     /// Takes back a new worker that could not be started.
     pub(crate) fn not_started(&self) -> NotStarted<W> {
         let mut parked = self.parked.lock();
-        if self.counts().total() == 1 {
+        // ORDERING: Relaxed; it changes under the lock.
+        if self.counts().total() <= 1 + self.waiting.load(Ordering::Relaxed) {
             return NotStarted::Alone;
         }
         let before = self.sub(TOTAL + SEARCHING);
@@ -211,6 +181,21 @@ impl<W: Clone + PartialEq> Idle<W> {
             }
         }
         NotStarted::Uncounted
+    }
+
+    /// A worker begins to wait for a job; it comes for no other before that has ended. The caller then
+    /// calls `wake` if one [is waited for](Self::is_waited_for).
+    pub(crate) fn waits(&self) {
+        let _lock = self.parked.lock();
+        // ORDERING: Relaxed, see `not_started`.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A worker that waited goes on.
+    pub(crate) fn goes_on(&self) {
+        let _lock = self.parked.lock();
+        // ORDERING: Relaxed, see `not_started`.
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A new worker runs user code before it searches; `true` if the caller must call `wake`.

@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod support;
 
-use punctual::{Checked, JobContext, JobError, Permit, Phase, Pool, Rejection};
+use punctual::{Checked, JobContext, JobError, JobHandle, Permit, Phase, Pool, Rejection};
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -207,4 +207,51 @@ fn the_captures_of_a_stopped_job_may_wait_for_the_pools_end() {
     drop(busy);
     assert_eq!(reports.next().finished, 2);
     assert_eq!(pool.shutdown().wait().finished, 2);
+}
+
+/// A pool that is given so many threads, and refused all others.
+fn given(threads: usize) -> Pool {
+    let given = AtomicUsize::new(0);
+    let gate = move |_: &str| match given.fetch_add(1, Ordering::SeqCst) < threads {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    };
+    Pool::builder().threads(0..=threads).spawn_gate(gate).build().expect("none is needed yet")
+}
+
+/// A job that waits for one that it can not run itself, since that is behind another of its lane.
+fn waits_for_another(pool: &Pool) -> JobHandle<bool> {
+    let lane = pool.lane("one").limit(1);
+    pool.spawn_blocking(move || {
+        let first = lane.spawn_blocking(|| 1);
+        let second = lane.spawn_blocking(|| 2).wait();
+        let refused = |end| matches!(end, Err(JobError::Rejected(Rejection::NoThread)));
+        refused(second) && refused(first.wait())
+    })
+}
+
+/// It was left to the workers there are, the only one of which waited for it.
+#[test]
+fn what_the_only_worker_waits_for_is_refused_if_no_other_is_to_be_had() {
+    let pool = given(1);
+    assert_eq!(outcome(waits_for_another(&pool)).ok(), Some(true));
+    assert_eq!(outcome(pool.spawn_blocking(|| 3)).ok(), Some(3), "it goes on");
+}
+
+/// The same, where the last worker that could have come for it begins to wait after the refusal.
+#[test]
+fn what_all_workers_wait_for_is_refused_if_no_other_is_to_be_had() {
+    let pool = given(2);
+    let (hand_over, (send, handles)) = (news(), news());
+    let last = pool.spawn_blocking(move || {
+        hand_over.0.send(()).expect("the test listens");
+        let handle: JobHandle<bool> = handles.next();
+        handle.wait().ok()
+    });
+    hand_over.1.next();
+    let waits = waits_for_another(&pool);
+    until("it waits", || pool.metrics().spare == 1);
+    send.send(waits).expect("it listens");
+    assert_eq!(outcome(last).ok(), Some(Some(true)));
+    assert_eq!(outcome(pool.spawn_blocking(|| 3)).ok(), Some(3), "they go on");
 }

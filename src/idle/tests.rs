@@ -95,7 +95,8 @@ impl Record {
 impl Rules {
     fn idle(&self, word: u64, parked: &[Name]) -> Idle<Name> {
         let parked = Mutex::new(parked.to_vec());
-        Idle { word: AtomicU64::new(word), parked, min: self.min, max: self.max.into() }
+        let (word, waiting) = (AtomicU64::new(word), 0.into());
+        Idle { word, parked, min: self.min, max: self.max.into(), waiting }
     }
 
     /// Whether the protocol comes to this step in this state.
@@ -286,6 +287,19 @@ fn every_step_from_every_state_does_as_the_record_says() {
         let states = explore(&Rules { min, max });
         assert!(states > 10 * max, "only {states} states with {min} to {max} workers");
     }
+}
+
+#[test]
+fn who_waits_is_not_counted_on_where_no_other_is_to_be_had() {
+    let idle = Idle::<Name>::new(0, 2);
+    idle.starting();
+    assert!(!idle.announce() && !idle.took(true), "it is at a job");
+    idle.waits();
+    assert!(idle.announce());
+    assert_eq!(idle.wake(), Wake::New);
+    assert_eq!(idle.not_started(), NotStarted::Alone);
+    idle.goes_on();
+    assert_eq!(idle.not_started(), NotStarted::Uncounted);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(crate) use passage::{Held, Next, Passage};
 pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
-pub(crate) use waiting::Waiting;
+pub(crate) use waiting::{Absence, Waiting};
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
@@ -151,11 +151,11 @@ pub(crate) trait Owner: Send + Sync + 'static {
     fn let_through(&self, task: &Task, next: Next);
 
     /// A thread is going to wait for the job. May run it right there, if `or_run` says that the thread
-    /// can wait as long as that takes; `true` if the thread's place was given to another meanwhile.
-    fn wait_begins(&self, task: &Task, or_run: bool) -> bool;
+    /// can wait as long as that takes.
+    fn wait_begins(&self, task: &Task, or_run: bool) -> Absence;
 
-    /// Such a wait, for which `wait_begins` gave true, is over.
-    fn wait_ends(&self);
+    /// Such a wait, for which `wait_begins` gave this, is over.
+    fn wait_ends(&self, absence: Absence);
 
     /// Calls what ends a job that never ran: user code, while the pool still counts the job.
     fn ending(&self, end: &mut dyn FnMut());

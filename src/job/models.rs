@@ -124,11 +124,11 @@ impl Owner for Host {
 
     fn let_through(&self, _: &Task, _: Next) {}
 
-    fn wait_begins(&self, _: &Task, _: bool) -> bool {
-        false
+    fn wait_begins(&self, _: &Task, _: bool) -> Absence {
+        Absence::default()
     }
 
-    fn wait_ends(&self) {}
+    fn wait_ends(&self, _: Absence) {}
 
     fn ending(&self, end: &mut dyn FnMut()) {
         end();

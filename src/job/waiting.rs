@@ -5,10 +5,19 @@ use std::sync::Arc;
 
 /// While it lives, the thread waits. Has run the job right there if that could be done.
 #[must_use = "the wait is over when it is dropped"]
-pub(crate) struct Waiting(Option<Task>);
+pub(crate) struct Waiting(Option<(Task, Absence)>);
+
+/// What a worker that waits is to give back when it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Absence {
+    /// There is room for another in its place.
+    pub(crate) lent: bool,
+    /// It comes for no job, however long that takes.
+    pub(crate) is_counted: bool,
+}
 
 impl Waiting {
-    /// `or_run` says that the thread can wait as long as the job runs.
+    /// `or_run` says that the thread can wait as long as the job runs, and does.
     pub(crate) fn begin(task: &Task, or_run: bool) -> Self {
         Self::unless(task.head.state.is_ready(), task, or_run)
     }
@@ -30,19 +39,22 @@ impl Waiting {
             }
             runs.get_or_insert(task);
         }
-        runs.map_or(Self(None), |task| Self::begin(&task, false))
+        runs.map_or(Self(None), |task| Self::begin(&task, or_run))
     }
 
     fn unless(is_over: bool, task: &Task, or_run: bool) -> Self {
-        let lent = !is_over && task.head.owner.wait_begins(task, or_run);
-        Self(lent.then(|| Arc::clone(task)))
+        if is_over {
+            return Self(None);
+        }
+        let absence = task.head.owner.wait_begins(task, or_run);
+        Self((absence != Absence::default()).then(|| (Arc::clone(task), absence)))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.head.owner.wait_ends();
+        if let Some((task, absence)) = self.0.take() {
+            task.head.owner.wait_ends(absence);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
-use crate::job::{Bell, Early, Head, Held, News, Next, Owner, Passage, Tally, Task};
+use crate::job::{Absence, Bell, Early, Head, Held, News, Next, Owner, Passage, Tally, Task};
 use crate::metrics::Scoreboard;
 use crate::observer::outcome_of;
 use crate::share::Share;
@@ -109,20 +109,23 @@ impl Owner for Share {
         self.go_on(task, next);
     }
 
-    fn wait_begins(&self, task: &Task, or_run: bool) -> bool {
+    fn wait_begins(&self, task: &Task, or_run: bool) -> Absence {
         let crew = &self.core.crew;
         if !crew.is_here() {
-            return false;
+            return Absence::default();
         }
         if or_run && task.head.state.is_waiting() {
             self.run_inside(task);
         }
         // One that still waits may need a worker that there is not: all may be waiting, like this one.
-        !task.head.state.has_ended() && crew.one_waits(task.head.state.is_waiting())
+        if task.head.state.has_ended() {
+            return Absence::default();
+        }
+        crew.one_waits(task.head.state.is_waiting(), or_run)
     }
 
-    fn wait_ends(&self) {
-        self.core.crew.one_goes_on();
+    fn wait_ends(&self, absence: Absence) {
+        self.core.crew.one_goes_on(absence);
     }
 
     fn tell(&self, head: &Head, news: News) -> bool {

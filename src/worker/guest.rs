@@ -1,7 +1,7 @@
 //! Jobs that run elsewhere than in a worker's loop, and workers beyond the most.
 
 use crate::clock::Recent;
-use crate::job::Task;
+use crate::job::{Absence, Task};
 use crate::sync::thread;
 use crate::worker::Crew;
 use crate::worker::desk::{Desk, Here};
@@ -62,19 +62,31 @@ impl Crew {
     }
 
     /// A worker waits for a job: another takes its place; a spare one, or, if it `must` for that job to
-    /// be run at all, one beyond those.
-    pub(crate) fn one_waits(self: &Arc<Self>, must: bool) -> bool {
+    /// be run at all, one beyond those. `for_ever` says that it comes for nothing else before that job
+    /// has ended: if all workers wait like this and the system gives no other, what is queued is refused.
+    pub(crate) fn one_waits(self: &Arc<Self>, must: bool, for_ever: bool) -> Absence {
+        let is_worker = || self.here(|here| here.local.borrow().is_some()).unwrap_or(false);
+        let is_counted = for_ever && is_worker();
         let mut spares = self.spares.lock();
         let lent = (must || spares.free > 0) && self.make_room(&mut spares);
         drop(spares);
-        if lent {
+        if is_counted {
+            self.idle.waits();
+        }
+        if lent || is_counted {
             self.fill_room();
         }
-        lent
+        Absence { lent, is_counted }
     }
 
-    /// A worker for which `one_waits` gave true goes on.
-    pub(crate) fn one_goes_on(&self) {
+    /// A worker for which `one_waits` gave this goes on.
+    pub(crate) fn one_goes_on(&self, absence: Absence) {
+        if absence.is_counted {
+            self.idle.goes_on();
+        }
+        if !absence.lent {
+            return;
+        }
         let mut spares = self.spares.lock();
         if spares.with_stuck < spares.stuck && spares.free >= 0 {
             spares.with_stuck += 1; // another has needed it

@@ -321,21 +321,18 @@ impl Crew {
     }
 
     /// The system gave no thread, or none is wanted any more. What is queued is left to the workers
-    /// there are; if there are none it is refused, here and now, rather than left to nobody.
+    /// there are; if there are none, or all wait, it is refused, here and now, rather than left to nobody.
+    ///
+    /// The users' destructors are run when this is no longer counted as a searching worker: what they
+    /// submit and wait for would count on it.
     fn not_started(&self) {
-        match self.idle.not_started() {
-            NotStarted::Uncounted => {}
-            NotStarted::Unpark(worker) => worker.unpark(),
-            NotStarted::Alone => self.refuse_all(),
-        }
-        self.notify(); // it was counted (rule 3)
-    }
-
-    /// Refuses all that is queued. The users' destructors are run when this is no longer counted as
-    /// a searching worker: what they submit and wait for would count on it.
-    fn refuse_all(&self) {
         let mut left = Vec::new();
         loop {
+            match self.idle.not_started() {
+                NotStarted::Uncounted => break,
+                NotStarted::Unpark(worker) => break worker.unpark(),
+                NotStarted::Alone => {}
+            }
             self.empty_queue(|task| left.extend(task.begin_refuse(Rejection::NoThread)));
             if self.idle.leave_alone() {
                 break;
@@ -346,6 +343,7 @@ impl Crew {
             Some(keeper) if left.len() > 1 => aside::run(&keeper, left, Duration::ZERO),
             _ => left.into_iter().for_each(Leftover::finish),
         }
+        self.notify(); // it was counted (rule 3)
     }
 
     fn end_popped(&self, task: Task, end: &mut impl FnMut(Task)) {
