@@ -20,9 +20,10 @@ use punctual::{
     AbortHandle, Checked, Job, JobContext, JobHandle, Lane, Order, Pool, Priority, WhenFull,
 };
 use rng::Rng;
-use std::sync::Arc;
-use std::thread;
-use support::{Gate, ms, outcome, quiet_panic, until};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+use std::time::Instant;
+use support::{Gate, PATIENCE, ms, outcome, quiet_panic};
 
 const SCHEDULES: u64 = 1_000;
 
@@ -79,6 +80,7 @@ struct Schedule {
 
 #[test]
 fn the_high_water_mark_of_every_lane_is_its_limit_reached_and_never_passed() {
+    DRIVER.get_or_init(thread::current);
     if let Ok(seed) = std::env::var("PUNCTUAL_LANES_SEED") {
         Schedule::new(seed.parse().expect("a number")).run();
         return;
@@ -92,6 +94,26 @@ fn the_high_water_mark_of_every_lane_is_its_limit_reached_and_never_passed() {
     }
     println!("ends of all kinds: {ends:?}");
     assert!(ends.iter().all(|count| *count > 20), "some ends are rare: {ends:?}");
+}
+
+/// The thread whose schedules they are: woken by bodies that come and go. (To yield until they have may
+/// take many seconds, on a machine that has more to do.)
+static DRIVER: OnceLock<Thread> = OnceLock::new();
+
+struct WakesDriver;
+
+impl Drop for WakesDriver {
+    fn drop(&mut self) {
+        DRIVER.get().inspect(|driver| driver.unpark());
+    }
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        thread::park_timeout(ms(1)); // what is not told by a body is seen a moment later
+    }
 }
 
 /// Tells which schedule it was, if it fails.
@@ -263,7 +285,9 @@ impl Schedule {
 }
 
 fn body(cx: &JobContext, kind: Kind, gate: &Gate, way: &[Arc<Gauge>]) -> Result<(), &'static str> {
+    let _goes = WakesDriver;
     let _inside = Inside::enter(way);
+    drop(WakesDriver); // it has come
     if kind == Kind::Runs {
         return Ok(());
     }
