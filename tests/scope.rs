@@ -620,7 +620,7 @@ fn a_lanes_scope_keeps_to_the_lane() {
     let lane = pool.lane("two").limit(2);
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     lane.scope(|s| {
-        for _ in 0..100 {
+        for _ in 0..20 {
             s.spawn_blocking(|| {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 thread::yield_now();
@@ -631,7 +631,7 @@ fn a_lanes_scope_keeps_to_the_lane() {
         assert!(elsewhere.wait().is_ok());
     });
     assert!(most.into_inner() <= 2);
-    assert_eq!((lane.metrics().returned, pool.metrics().returned), (100, 101));
+    assert_eq!((lane.metrics().returned, pool.metrics().returned), (20, 21));
     let fails = lane.scope_with(ScopePolicy::FailFast, |s| {
         let asleep = sleeping(s);
         assert!(s.spawn(|_| Err::<(), _>("wrong")).wait().is_err());
