@@ -453,7 +453,7 @@ fn a_map_outlives_its_pool() {
 }
 
 #[test]
-fn a_lanes_map_keeps_to_the_lane_and_keeps_its_pool() {
+fn a_lanes_map_keeps_to_the_lane_and_outlives_its_pool() {
     let pool = pool_of(4);
     let lane = pool.lane("two").limit(2).queue_limit(100);
     let mut map = lane.map(0.., |_, n| -> Checked<i32> { Ok(n) });
@@ -465,5 +465,5 @@ fn a_lanes_map_keeps_to_the_lane_and_keeps_its_pool() {
     let elastic = elastic.map(0.., |_, n| -> Checked<i32> { Ok(n) });
     assert!(format!("{elastic:?}").contains("in_flight: 7"), "{elastic:?}");
     drop((lane, pool, nested, elastic));
-    assert!((1..50).all(|n| next(&mut map).ok() == Some(n)), "its pool is still there");
+    assert!((1..50).all(|n| next(&mut map).ok() == Some(n)));
 }

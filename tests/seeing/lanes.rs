@@ -189,13 +189,11 @@ fn what_is_known_of_a_job_names_its_lane() {
     let child = inner.spawn(move |cx| cx.job().spawn(move |cx| Ok::<_, ()>(cx.job())).wait());
     let grandchild = outcome(child).expect("it returns").spawn_blocking(|| ());
     assert_eq!(lane(grandchild.info()).as_deref(), Some("inner"));
-    let gate = Gate::default();
-    let scoped = inner.clone();
-    thread::scope(|threads| {
-        let (gate, (started, starts)) = (&gate, news());
-        threads.spawn(move || {
-            scoped.scope(|s| {
-                s.with(scoped.job().name("scoped")).spawn_blocking(|| {
+    let (gate, (started, starts)) = (Gate::default(), news());
+    let still = thread::scope(|threads| {
+        threads.spawn(|| {
+            inner.scope(|s| {
+                s.spawn_blocking(|| {
                     started.send(()).expect("the test listens");
                     gate.pass();
                 });
@@ -203,10 +201,11 @@ fn what_is_known_of_a_job_names_its_lane() {
         });
         starts.next();
         let report = pool.shutdown().within(ms(1)).wait();
-        let still: Vec<_> = report.still_running.into_iter().map(lane).collect();
-        assert_eq!(still, [Some("inner".to_owned())]);
         gate.open();
+        report.still_running
     });
+    let still: Vec<_> = still.into_iter().map(lane).collect();
+    assert_eq!(still, [Some("inner".to_owned())]);
 }
 
 #[test]
@@ -224,23 +223,20 @@ fn each_lane_names_its_own_overdue_jobs() {
     deaf(pool.job().name("pool's"));
     deaf(outer.job().name("outer's"));
     deaf(inner.job().name("inner's"));
-    pool.scope(|s| {
-        let job =
-            s.with(inner.job().name("scoped").run_timeout(ms(2))).spawn_blocking(|| gate.pass());
-        let names = |lane: &punctual::Lane| {
-            let overdue = lane.overdue().into_iter();
-            let mut names: Vec<_> =
-                overdue.map(|job| job.name().unwrap_or("").to_owned()).collect();
-            names.sort();
-            names
-        };
-        until("it is overdue", || inner.overdue().len() == 2);
-        assert_eq!(names(&outer), ["outer's"]);
-        assert_eq!(names(&inner), ["inner's", "scoped"]);
-        assert_eq!((twin.overdue().len(), pool.overdue().len()), (0, 4));
-        assert_eq!(inner.metrics().overdue, 2);
+    let names = |overdue: Vec<punctual::JobInfo>| {
+        let names = overdue.iter().map(|job| job.name().unwrap_or("").to_owned());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (overdue, counted) = inner.scope(|s| {
+        let job = s.with(inner.job().name("scoped").run_timeout(ms(2)));
+        assert!(job.spawn_blocking(|| gate.pass()).wait().is_err());
+        let overdue = [outer.overdue(), inner.overdue(), twin.overdue(), pool.overdue()];
+        let counted = inner.metrics().overdue;
         gate.open();
-        drop(job);
+        (overdue.map(names), counted)
     });
+    let [own, within, of_twin, all] = overdue;
+    assert!(own.iter().eq(["outer's"]) && within.iter().eq(["inner's", "scoped"]));
+    assert_eq!((of_twin.len(), all.len(), counted), (0, 4, 2));
     until("they are back", || pool.overdue().is_empty());
 }
