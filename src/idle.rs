@@ -86,8 +86,8 @@ pub(crate) enum NotStarted<W> {
     Uncounted,
     /// This one was parked in the meantime; it counts as searching: unpark it.
     Unpark(W),
-    /// There is no other worker, or all others wait for a job. The caller stays counted as a searching one: it must end all that
-    /// is queued, until [`leave_alone`](Idle::leave_alone) lets it go.
+    /// There is no other worker, or all others wait for a job. The caller stays counted as a searching
+    /// one: it must end all that is queued, until [`leave_alone`](Idle::leave_alone) lets it go.
     Alone,
 }
 

@@ -243,7 +243,7 @@ impl Reserve {
             return permit;
         }
         let share = Arc::clone(&self.share);
-        let _waits = share.thread_waits();
+        let _waits = share.thread_waits(self.limit == Deadline::NEVER);
         park::wait(&mut self)
     }
 

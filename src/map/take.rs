@@ -51,7 +51,7 @@ where
             return outcome;
         }
         // For one that was spawned just now, maybe.
-        let _waits = (self.out.begin_to_wait(true), self.wait_for_place());
+        let _waits = (self.out.begin_to_wait(true), self.wait_for_place(true));
         park::wait(&mut poll_fn(|cx| self.poll_outcome(cx)))
     }
 
@@ -86,13 +86,13 @@ where
         if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
             return outcome;
         }
-        let _waits = (self.out.begin_to_wait(false), self.wait_for_place());
+        let _waits = (self.out.begin_to_wait(false), self.wait_for_place(false));
         park::block_on(&mut poll_fn(|cx| self.poll_outcome(cx)), deadline.into()).flatten()
     }
 
     /// If no job is out, this thread waits for a place in the queue.
-    fn wait_for_place(&self) -> Option<Waits> {
-        (self.out.len() == 0).then(|| self.job.share.thread_waits())
+    fn wait_for_place(&self, for_ever: bool) -> Option<Waits> {
+        (self.out.len() == 0).then(|| self.job.share.thread_waits(for_ever))
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JobError<E>>>> {

@@ -313,7 +313,7 @@ fn a_span_names_the_jobs_lane() {
     let lane = pool.lane("reports").limit(1);
     dispatcher::with_default(&notes.dispatch(), || {
         outcome(lane.spawn_blocking(|| ())).expect("it returns");
-        lane.scope(|s| drop(s.spawn_blocking(|| ())));
+        pool.scope(|s| drop(s.with(lane.job()).spawn_blocking(|| ())));
         outcome(pool.spawn_blocking(|| ())).expect("it returns");
     });
     let lanes: Vec<_> =
