@@ -63,6 +63,8 @@ struct Storm {
     end: End,
     sites: Vec<Site>,
     token: Mutex<CancellationToken>,
+    /// How many threads still submit.
+    submitting: AtomicU64,
 }
 
 /// Lets a storm rage, and gives the number of jobs in it. Panics with all that is wrong after it.
@@ -78,15 +80,18 @@ pub(crate) fn rage(seed: u64, weather: Weather, most: u64) -> u64 {
     let sites: Vec<_> = pools.into_iter().map(|pool| Site::new(pool, &mut rng)).collect();
     let token = Mutex::new(CancellationToken::new());
     let watcher = Watcher::start(&sites, seed);
-    let storm = Storm { weather, jobs, end, sites, token };
     let submitters = rng.pick(&[1, 2, 2, 3]);
+    let storm = Storm { weather, jobs, end, sites, token, submitting: submitters.into() };
     thread::scope(|s| {
         let (errands, orders) = mpsc::channel();
         for n in 0..submitters {
             let (errands, rng) = (errands.clone(), Rng::new(seed ^ (n + 1)));
             let storm = &storm;
             let share = storm.jobs / submitters;
-            s.spawn(move || calmly("a submitter", || storm.submit(share, rng, &errands)));
+            s.spawn(move || {
+                calmly("a submitter", || storm.submit(share, rng, &errands));
+                storm.submitting.fetch_sub(1, Relaxed);
+            });
         }
         drop(errands);
         let (storm, mut rng) = (&storm, Rng::new(!seed));
@@ -136,7 +141,8 @@ impl Storm {
 
     fn end_in_the_middle(&self, seed: u64) {
         let mut rng = Rng::new(seed.rotate_left(7));
-        while BOOKS.submitted.load(Relaxed) < self.jobs / 2 {
+        let half = self.jobs / 2; // which is never reached where a lane has no place for some
+        while BOOKS.submitted.load(Relaxed) < half && self.submitting.load(Relaxed) > 0 {
             thread::yield_now();
         }
         for Site { pool, .. } in &self.sites {
