@@ -16,6 +16,7 @@
 //! | 15 keep-alive over, taken off the stack | `a_worker_whose_time_is_up_when_it_is_called` |
 //! | 20 no thread is to be had | `a_thread_that_fails_to_start_against_a_submission` |
 //! | 20 no second thread is to be had | `a_thread_that_fails_to_start_beside_one_that_works` |
+//! | 20 no thread is to be had, and all workers wait | `the_last_worker_that_waits_against_a_submission` |
 //! | a start hook, submit | `workers_with_a_start_hook` |
 //! | room for one worker more, submit | `room_for_one_more_against_a_submission` |
 //! | one worker too many, submit | `one_worker_too_many_against_a_submission` |
@@ -341,6 +342,29 @@ fn a_thread_that_fails_to_start_beside_one_that_works() {
         pool.submit();
         other.join().expect("no panic");
         pool.finish(3);
+    });
+}
+
+/// Rule 7: the only worker begins to wait for the job that is being submitted, and there is no other:
+/// one of the two ends it. (Here this is done as by a worker.)
+#[test]
+fn the_last_worker_that_waits_against_a_submission() {
+    check(|| {
+        let pool = Arc::new(Pool { given: 0, ..Pool::of(0, 2) });
+        pool.idle.starting();
+        assert!(!pool.idle.announce() && !pool.idle.took(true), "it is at a job");
+        let other = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.submit())
+        };
+        pool.idle.waits();
+        if pool.idle.is_waited_for() {
+            pool.wake();
+        }
+        other.join().expect("no panic");
+        assert_eq!((*pool.done.lock(), pool.idle.counts().queued()), (1, 0));
+        pool.idle.goes_on();
+        assert_eq!((pool.idle.counts().total(), pool.idle.counts().searching()), (1, 0));
     });
 }
 
