@@ -70,6 +70,11 @@ impl Recent {
         self.0 = None;
     }
 
+    /// What the clock showed, if that is still true.
+    pub(crate) fn known(&self) -> Option<Instant> {
+        self.0
+    }
+
     /// What time it is. A clock that others move by hand is always looked at.
     pub(crate) fn now(&mut self, clock: &Clock) -> Instant {
         let known = self.0.take().filter(|_| !clock.is_manual());

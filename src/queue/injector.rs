@@ -3,11 +3,6 @@
 use crate::job::Task;
 use crate::queue::deque::Injector as Deque;
 use crate::queue::local::{Local, until_settled};
-use crate::sync::MODEL;
-
-/// How many jobs a worker takes at once. Small: they wait behind each other while one of them
-/// runs, until somebody steals them.
-const BATCH: usize = if MODEL { 3 } else { 8 };
 
 #[derive(Default)]
 pub(super) struct Injector(Deque<Task>);
@@ -24,12 +19,12 @@ impl Injector {
         until_settled(|| self.0.steal())
     }
 
-    /// Pops one job, and moves some of those behind it to the worker's own deque.
+    /// Pops one job, and moves those behind it to the worker's own deque that it takes at once.
     pub(super) fn pop_batch(&self, local: &Local) -> Option<Task> {
-        if self.0.is_empty() {
-            return None;
+        if self.0.is_empty() || local.at_once() == 1 {
+            return self.pop();
         }
-        local.fill(|deque| self.0.steal_batch_with_limit_and_pop(deque, BATCH))
+        local.fill(|deque| self.0.steal_batch_with_limit_and_pop(deque, local.at_once()))
     }
 
     pub(super) fn len(&self) -> usize {

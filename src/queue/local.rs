@@ -2,9 +2,15 @@
 
 use crate::job::Task;
 use crate::queue::deque::{Steal, Stealer, Worker};
-use crate::sync::RwLock;
+use crate::sync::{MODEL, RwLock};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most jobs that a worker takes at once.
+const MOST: usize = if MODEL { 3 } else { 8 };
+/// A job that takes no longer is quick.
+const QUICK: Duration = Duration::from_micros(20);
 
 /// One worker's own deque: its own end, for its own thread. Dropping it ends the stealing.
 pub(crate) struct Local {
@@ -15,6 +21,11 @@ pub(crate) struct Local {
     /// How many at the front of the deque came from the injector: they are older than all that is
     /// there now. Others may have stolen some of them; then it is too many, for a few turns.
     older: Cell<usize>,
+    /// How many jobs this worker takes at once. Those taken in advance wait behind each other, until
+    /// somebody steals them: so only who was quick lately takes some.
+    at_once: Cell<usize>,
+    /// When its last job ended, if that is known.
+    ended: Cell<Option<Instant>>,
     others: Others,
 }
 
@@ -32,7 +43,27 @@ impl Local {
         let number = list.last().map_or(0, |(last, _)| last + 1);
         list.push((number, deque.stealer()));
         drop(list);
-        Self { deque, number, turns: Cell::new(0), older: Cell::new(0), others: others.clone() }
+        Self {
+            deque,
+            number,
+            turns: Cell::new(0),
+            older: Cell::new(0),
+            at_once: Cell::new(if MODEL { MOST } else { 1 }),
+            ended: Cell::new(None),
+            others: others.clone(),
+        }
+    }
+
+    /// This worker's job has ended; `now`, if that is known.
+    pub(crate) fn ended(&self, now: Option<Instant>) {
+        let before = self.ended.replace(now);
+        let took = before.zip(now).map(|(before, now)| now.saturating_duration_since(before));
+        let is_quick = MODEL || took.is_some_and(|took| took <= QUICK);
+        self.at_once.set(if is_quick { MOST.min(2 * self.at_once.get()) } else { 1 });
+    }
+
+    pub(super) fn at_once(&self) -> usize {
+        self.at_once.get()
     }
 
     pub(crate) fn push(&self, task: Task) {
@@ -72,17 +103,18 @@ impl Drop for Local {
 }
 
 impl Others {
-    /// Steals half of somebody's deque into `local`, and returns the first of it. Begins behind
-    /// `local` itself, so that not all steal from the same one.
+    /// Steals half of somebody's deque into `local`, or one job if it takes no more at once, and
+    /// returns the first of it. Begins behind `local` itself, so that not all steal from the same one.
     pub(super) fn steal_for(&self, local: &Local) -> Option<Task> {
         let list = self.0.read();
         let at = list.iter().position(|(number, _)| *number == local.number).unwrap_or(0);
         let (before, after) = list.split_at(at);
-        after
-            .iter()
-            .chain(before)
-            .filter(|(number, _)| *number != local.number)
-            .find_map(|(_, other)| until_settled(|| other.steal_batch_and_pop(&local.deque)))
+        after.iter().chain(before).filter(|(number, _)| *number != local.number).find_map(
+            |(_, other)| match local.at_once() {
+                1 => until_settled(|| other.steal()),
+                _ => until_settled(|| other.steal_batch_and_pop(&local.deque)),
+            },
+        )
     }
 
     /// Steals the oldest job of somebody but `local`.

@@ -6,6 +6,7 @@ use crate::info::JobId;
 use crate::job::fake::Fake;
 use crossbeam_deque::Steal;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A queue, and a maker of jobs for it.
 struct Set {
@@ -16,6 +17,13 @@ struct Set {
 impl Set {
     fn new() -> Self {
         Self { queue: Queue::default(), owner: Fake::new().1 }
+    }
+
+    /// A worker whose last jobs were quick.
+    fn quick(&self) -> Local {
+        let (local, now) = (self.queue.join(), Instant::now());
+        (0..4).for_each(|_| local.ended(Some(now)));
+        local
     }
 
     fn job(&self, priority: Priority) -> Task {
@@ -61,7 +69,7 @@ fn id(task: Option<Task>) -> Option<JobId> {
 #[test]
 fn usually_high_comes_first_then_own_then_normal_then_the_others_then_low() {
     let set = Set::new();
-    let [me, other] = [0; 2].map(|_| set.queue.join());
+    let [me, other] = [0; 2].map(|_| set.quick());
     let low = set.push(Priority::Low, 1);
     let others = set.own(&other, 1);
     let normal = set.push(Priority::Normal, 1);
@@ -73,7 +81,7 @@ fn usually_high_comes_first_then_own_then_normal_then_the_others_then_low() {
 #[test]
 fn under_a_flood_of_high_jobs_every_other_place_has_its_turn() {
     let set = Set::new();
-    let [me, other] = [0; 2].map(|_| set.queue.join());
+    let [me, other] = [0; 2].map(|_| set.quick());
     let own = set.own(&me, 9);
     let others = set.own(&other, 9);
     let normal = set.push(Priority::Normal, 9);
@@ -90,7 +98,7 @@ fn under_a_flood_of_high_jobs_every_other_place_has_its_turn() {
 #[test]
 fn a_turn_whose_place_is_empty_goes_to_what_there_is() {
     let set = Set::new();
-    let me = set.queue.join();
+    let me = set.quick();
     let high = set.push(Priority::High, 100);
     assert_eq!(set.find(&me, 200), high);
 }
@@ -98,7 +106,7 @@ fn a_turn_whose_place_is_empty_goes_to_what_there_is() {
 #[test]
 fn one_worker_takes_what_others_submit_in_the_order_it_came() {
     let set = Set::new();
-    let me = set.queue.join();
+    let me = set.quick();
     let normal = set.push(Priority::Normal, 100);
     assert_eq!(set.find(&me, 200), normal);
     let again = set.push(Priority::Normal, 3);
@@ -108,7 +116,7 @@ fn one_worker_takes_what_others_submit_in_the_order_it_came() {
 #[test]
 fn jobs_that_came_from_the_injector_are_older_until_they_are_taken() {
     let set = Set::new();
-    let me = set.queue.join();
+    let me = set.quick();
     assert!(!me.is_older());
     set.push(Priority::Normal, 6);
     let mut taken = set.find(&me, 1).len();
@@ -124,7 +132,7 @@ fn jobs_that_came_from_the_injector_are_older_until_they_are_taken() {
 #[test]
 fn what_is_taken_in_advance_can_be_stolen_and_then_nothing_is_older() {
     let set = Set::new();
-    let [me, thief] = [0; 2].map(|_| set.queue.join());
+    let [me, thief] = [0; 2].map(|_| set.quick());
     set.push(Priority::Normal, 6);
     set.find(&me, 1);
     while set.queue.others.steal_one_for(&thief).is_some() {}
@@ -133,10 +141,35 @@ fn what_is_taken_in_advance_can_be_stolen_and_then_nothing_is_older() {
 }
 
 #[test]
+fn only_who_was_quick_takes_jobs_in_advance() {
+    let (set, start) = (Set::new(), Instant::now());
+    let [me, other] = [0; 2].map(|_| set.queue.join());
+    let in_advance = |ends: &[Option<u64>]| {
+        for end in ends {
+            me.ended(end.map(|micros| start + Duration::from_micros(micros)));
+        }
+        set.push(Priority::Normal, 20);
+        assert_eq!(set.find(&me, 1).len(), 1);
+        let count = std::iter::from_fn(|| me.pop()).count();
+        set.drain();
+        count
+    };
+    assert_eq!(in_advance(&[]), 0, "nothing is known");
+    assert_eq!(in_advance(&[Some(0), Some(20)]), 1);
+    assert_eq!(in_advance(&[Some(40), Some(50), Some(60), Some(70)]), 7, "and never more");
+    assert_eq!(in_advance(&[Some(91)]), 0, "one that was not");
+    assert_eq!(in_advance(&[Some(92), None]), 0);
+    assert_eq!(in_advance(&[Some(93)]), 0, "it may have taken long");
+    set.own(&other, 6);
+    let stolen = set.queue.others.steal_for(&me);
+    assert!(stolen.is_some() && me.pop().is_none(), "nor does a thief");
+}
+
+#[test]
 fn a_thief_takes_half_from_the_worker_behind_it() {
     for (thief, victim) in [(0, 1), (1, 2), (2, 0)] {
         let set = Set::new();
-        let locals = [0; 3].map(|_| set.queue.join());
+        let locals = [0; 3].map(|_| set.quick());
         let owned = [0, 1, 2].map(|n| set.own(&locals[n], if n == thief { 0 } else { 4 }));
         let stolen = set.queue.others.steal_for(&locals[thief]);
         assert_eq!(id(stolen), Some(owned[victim][0]));
@@ -148,7 +181,7 @@ fn a_thief_takes_half_from_the_worker_behind_it() {
 #[test]
 fn a_worker_steals_the_oldest_job_of_another_and_none_of_its_own() {
     let set = Set::new();
-    let [me, other] = [0; 2].map(|_| set.queue.join());
+    let [me, other] = [0; 2].map(|_| set.quick());
     set.own(&me, 2);
     assert!(set.queue.others.steal_one_for(&me).is_none());
     assert!(set.queue.others.steal_for(&me).is_none());
@@ -160,13 +193,13 @@ fn a_worker_steals_the_oldest_job_of_another_and_none_of_its_own() {
 #[test]
 fn from_a_worker_that_has_left_nothing_is_stolen() {
     let set = Set::new();
-    let [first, second, third] = [0; 3].map(|_| set.queue.join());
+    let [first, second, third] = [0; 3].map(|_| set.quick());
     let kept = [set.own(&first, 1), set.own(&third, 1)].concat();
     set.own(&second, 1);
     assert_eq!(set.queue.others.len(), 3);
     drop(second);
     assert_eq!(set.queue.others.len(), 2);
-    let newcomer = set.queue.join(); // with a number of its own
+    let newcomer = set.quick(); // with a number of its own
     assert_eq!(set.own(&newcomer, 1).len(), 1);
     drop(third);
     assert_eq!(set.drain()[..1], kept[..1]);
@@ -175,7 +208,7 @@ fn from_a_worker_that_has_left_nothing_is_stolen() {
 #[test]
 fn all_that_waits_can_be_popped_by_anybody() {
     let set = Set::new();
-    let worker = set.queue.join();
+    let worker = set.quick();
     let own = set.own(&worker, 2);
     let low = set.push(Priority::Low, 2);
     let normal = set.push(Priority::Normal, 2);
@@ -186,7 +219,7 @@ fn all_that_waits_can_be_popped_by_anybody() {
 #[test]
 fn sweeping_gives_back_the_dead_and_keeps_the_order_of_the_rest() {
     let set = Set::new();
-    let worker = set.queue.join();
+    let worker = set.quick();
     let mut dead = Vec::new();
     let mut live = Vec::new();
     for priority in [Priority::High, Priority::Normal, Priority::Low] {
@@ -214,7 +247,7 @@ fn sweeping_gives_back_the_dead_and_keeps_the_order_of_the_rest() {
 #[test]
 fn sweeping_takes_the_dead_out_of_the_workers_deques_too() {
     let set = Set::new();
-    let worker = set.queue.join();
+    let worker = set.quick();
     let owned = set.own(&worker, 1);
     let task = set.job(Priority::Normal);
     task.refuse(Rejection::ShutDown);
@@ -238,6 +271,6 @@ fn a_steal_that_somebody_got_in_between_is_tried_again() {
 #[test]
 fn looks_are_numbered_from_one() {
     let set = Set::new();
-    let local = set.queue.join();
+    let local = set.quick();
     assert_eq!([local.turn(), local.turn(), local.turn()], [1, 2, 3]);
 }

@@ -1,6 +1,6 @@
 //! Whatever chance brings together: settings, lanes, bodies, handles' fates and ends.
 
-use crate::scenarios::books::{Books, Entry};
+use crate::scenarios::books::{Books, Entry, kept};
 use crate::scenarios::scenarios;
 use crate::scenarios::support::{OnDrop, Tally, builder, join, ms, poll, wait_for_stop};
 use crate::sync::for_shuttle::chance;
@@ -140,7 +140,7 @@ fn anything(builder: Builder) {
     join(submitters);
     if let Some(ShutdownReport { finished, never_started, still_running, .. }) = report {
         let all = finished + (never_started.len() + still_running.len()) as u64;
-        assert_eq!(all, pool.metrics().accepted, "{finished} finished");
+        assert_eq!(all, kept(&pool), "{finished} finished");
     }
     books.close(pool);
 }

@@ -70,6 +70,7 @@ impl Crew {
                 if !self.run_at(desk, &task, recent) {
                     self.forget_entry(); // whoever ended it counted its entry as dead
                 }
+                local.ended(recent.known());
                 *searching = false;
                 !self.idle.leaves()
             }

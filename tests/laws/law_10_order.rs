@@ -1,10 +1,11 @@
 //! Part of law 10: whatever else there is, each class and each place in the queue has its turn.
 
-use crate::support::{Busy, Gate, News, news, outcome, pool_of, until};
-use punctual::{Pool, Priority};
-use std::sync::Arc;
+use crate::support::{Busy, Gate, News, ms, news, outcome, pool_of, until};
+use punctual::testing::ManualClock;
+use punctual::{Order, Pool, Priority};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Barrier};
 
 /// Keeps a pool's queue full of jobs of one class, each of which spawns the next.
 struct Flood(Arc<AtomicBool>);
@@ -104,4 +105,31 @@ fn a_job_behind_a_blocked_worker_is_stolen_by_one_that_never_runs_dry() {
     until("the child is run", || done.load(Ordering::SeqCst));
     gate.open();
     outcome(blocked).expect("it returns");
+}
+
+/// A worker took eight at once, and the last of them waited for the others to be run.
+#[test]
+fn several_workers_start_long_jobs_in_their_order() {
+    const WORKERS: usize = 4;
+    for order in [Order::Fifo, Order::EarliestDeadline] {
+        let clock = ManualClock::new();
+        let builder = Pool::builder().threads(WORKERS..=WORKERS).order(order).clock(&clock);
+        let pool = builder.build().expect("threads");
+        let busy = Busy::all(&pool, WORKERS);
+        let (send, starts): (Sender<usize>, News<usize>) = news();
+        let meet = Arc::new(Barrier::new(WORKERS));
+        for n in 0..20 * WORKERS {
+            let (send, meet, own) = (send.clone(), Arc::clone(&meet), clock.clone());
+            drop(pool.spawn_blocking(move || {
+                send.send(n).expect("the test listens");
+                own.advance(ms(1)); // so long it takes
+                meet.wait();
+            }));
+        }
+        drop(busy);
+        for at in 0..20 * WORKERS {
+            let n = starts.next();
+            assert!(n.abs_diff(at) < WORKERS, "{order:?}: job {n} is the {at}th");
+        }
+    }
 }
