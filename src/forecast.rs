@@ -43,6 +43,10 @@
 //!   of the thread. But never one that has more than half of its time left: where times vary so much, an
 //!   estimate is none. (A maximum over a window: as BBR's filters, Cardwell et al., 2016.)
 //!
+//! Who is refused teaches nothing: a few long jobs would lock all short ones of their kind out, for as
+//! long as there are long ones. So when some were refused for [`TRIES`] times as long as `low`, and there
+//! is a thread for it, one is tried that has less time left than that.
+//!
 //! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`], or for
 //! as long as [`ENOUGH`] of them take: then one is let through, and is the next to be seen.
 
@@ -58,6 +62,10 @@ const LATELY: Duration = Duration::from_secs(1);
 const LEAST: u64 = 100_000;
 /// The longest time is that of the last window of so many, and of what there is of the next.
 const WINDOW: u32 = 512;
+/// One that would surely be too late is tried when others were refused for so many times the time it
+/// needs, and for [`TRY_EVERY`] at least.
+const TRIES: u64 = 8;
+const TRY_EVERY: Duration = Duration::from_millis(100);
 /// How many kinds are kept; of two that share a place, the one that was seen last.
 const KINDS: usize = 256;
 
@@ -88,6 +96,8 @@ struct Seen {
     longest: AtomicU64,
     longest_before: AtomicU64,
     last: AtomicU64,
+    /// The first refusal since one was tried; zero if there was none.
+    refused_since: AtomicU64,
 }
 
 /// How much time a job needs.
@@ -146,6 +156,26 @@ impl Forecasts {
         if known { seen.go_on(took) } else { seen.begin(kind, took) }
     }
 
+    /// Whether a job of this kind that would surely be too late is tried all the same, since others were
+    /// refused for long. It has been if it `starts`.
+    pub(crate) fn tries(&self, kind: Kind, now: Instant, starts: bool) -> bool {
+        let (seen, now) = (self.seen(kind), self.nanos_at(now));
+        // ORDERING: Relaxed, as in `saw`; who changes it is the one that tries.
+        let since = seen.refused_since.load(Ordering::Relaxed);
+        if since == 0 {
+            seen.refused_since.store(now.max(1), Ordering::Relaxed);
+            return false;
+        }
+        let rest = seen.low.load(Ordering::Relaxed).saturating_mul(TRIES).max(nanos(TRY_EVERY));
+        let begin = || {
+            // ORDERING: as above.
+            seen.refused_since
+                .compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        };
+        now.saturating_sub(since) >= rest && (!starts || begin())
+    }
+
     /// How much time a job of this kind needs, if enough of them were seen lately.
     pub(crate) fn needs(&self, kind: Kind, now: Instant) -> Option<Needs> {
         let seen = self.seen(kind);
@@ -172,6 +202,7 @@ impl Seen {
         for figure in [&self.low, &self.longest, &self.longest_before] {
             figure.store(took, Ordering::Relaxed);
         }
+        self.refused_since.store(0, Ordering::Relaxed);
         self.count.store(1, Ordering::Relaxed);
     }
 

@@ -222,6 +222,35 @@ fn what_was_long_ago_does_not_count() {
     assert!(outcome(ask()).is_ok());
 }
 
+/// Who is refused teaches nothing: so one is tried now and then.
+#[test]
+fn long_jobs_of_a_kind_do_not_lock_the_short_ones_out() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let query = |takes: Duration, limit: Duration| {
+        let own = clock.clone();
+        pool.job().name("query").timeout(limit).spawn_blocking(move || own.advance(takes))
+    };
+    for round in 0..5 {
+        let long = |_| outcome(query(ms(100), ms(10_000))).expect("it has the time");
+        (0..50).for_each(long);
+        assert!(is_refused(query(ms(1), ms(50)), Rejection::TooLate));
+        (0..9).for_each(long);
+        assert!(outcome(query(ms(1), ms(50))).is_ok(), "round {round}");
+        assert!(outcome(query(ms(1), ms(50))).is_ok(), "it is known to be quick, in round {round}");
+    }
+    teach(&clock, &pool, "slow", 50, ms(100));
+    let runs = |_: &u32| {
+        let slow = |limit| {
+            let own = clock.clone();
+            pool.job().name("slow").timeout(limit).spawn_blocking(move || own.advance(ms(100)))
+        };
+        outcome(slow(ms(10_000))).expect("it has the time");
+        !is_refused(slow(ms(50)), Rejection::TooLate)
+    };
+    let tried = (0..100_u32).filter(runs).count();
+    assert!((5..=15).contains(&tried), "{tried} were tried in some ten seconds");
+}
+
 #[test]
 fn what_has_become_too_late_in_the_queue_is_never_run() {
     let (clock, pool) = by_hand(Order::EarliestDeadline);

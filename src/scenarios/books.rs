@@ -184,6 +184,11 @@ impl Stuck {
     }
 }
 
+/// How many jobs were accepted or refused.
+fn sum(metrics: &Metrics) -> u64 {
+    metrics.accepted + metrics.rejected - metrics.rejected_queued
+}
+
 /// How many jobs a pool has accepted and not refused later.
 pub(super) fn kept(pool: &Pool) -> u64 {
     let metrics = pool.metrics();
@@ -246,8 +251,7 @@ impl Books {
         assert_eq!((metrics.queued, metrics.overdue, metrics.timers), (0, 0, 0), "{metrics:?}");
         assert_eq!((metrics.threads, metrics.idle), (0, 0), "{metrics:?}");
         assert_eq!(metrics.unresolved(), 0, "{metrics:?}");
-        let all = metrics.accepted + metrics.rejected - metrics.rejected_queued;
-        assert_eq!(all, entries.len() as u64, "{metrics:?}");
+        assert_eq!(sum(metrics), entries.len() as u64, "{metrics:?}");
         let ran = metrics.returned
             + metrics.failed
             + metrics.panicked

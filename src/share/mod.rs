@@ -141,7 +141,7 @@ impl Share {
     ) -> Result<Admission, Rejection> {
         self.list();
         let why_not = match self.core.stage() {
-            Stage::Open => self.hopeless(head, head.submitted, || Duration::ZERO),
+            Stage::Open => self.hopeless(head, head.submitted, false),
             _ => Some(Rejection::ShutDown),
         };
         if let Some(why) = why_not {
@@ -250,13 +250,8 @@ impl Share {
         }
     }
 
-    /// Why a job is not worth being taken, or started, at `now`, while there is so much else to do.
-    fn hopeless(
-        &self,
-        head: &Head,
-        now: Instant,
-        backlog: impl FnOnce() -> Duration,
-    ) -> Option<Rejection> {
+    /// Why a job is not worth being taken, or started, at `now`.
+    fn hopeless(&self, head: &Head, now: Instant, starts: bool) -> Option<Rejection> {
         let settings = head.settings.as_ref()?;
         if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
             return Some(Rejection::Overdue);
@@ -264,9 +259,14 @@ impl Share {
         let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
         let left = limit.saturating_duration_since(now);
         let in_all = limit.saturating_duration_since(head.submitted);
-        let needs = forecasts.needs(self.kind(head), now)?;
+        let kind = self.kind(head);
+        let needs = forecasts.needs(kind, now)?;
+        let backlog = || if starts { self.backlog() } else { Duration::ZERO };
         let is_late = !left.is_zero() && needs.exceed(left, in_all, backlog); // else it times out
-        is_late.then_some(Rejection::TooLate)
+        if !is_late || self.backlog().is_zero() && forecasts.tries(kind, now, starts) {
+            return None;
+        }
+        Some(Rejection::TooLate)
     }
 
     /// For how long what waits beside a job keeps the threads busy that the job may run on, as long as

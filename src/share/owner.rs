@@ -28,7 +28,7 @@ impl Owner for Share {
     }
 
     fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
-        self.hopeless(head, now, || self.backlog())
+        self.hopeless(head, now, true)
     }
 
     fn started(&self, head: &Head) {
