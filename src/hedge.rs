@@ -19,7 +19,7 @@
 use crate::deadline::Deadline;
 use crate::error::{JobError, Panic, Rejection};
 use crate::job::ambient;
-use crate::job::{Bell, JobContext, JobHandle, Waiting};
+use crate::job::{Bell, How, JobContext, JobHandle, Waiting};
 use crate::lane::Lane;
 use crate::park;
 use crate::pool::Pool;
@@ -31,7 +31,7 @@ use crate::unwind;
 use crate::wakers::Wakers;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -232,9 +232,18 @@ where
     /// assert_eq!(number.wait().unwrap(), 42);
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
-        // Not run here: the other try is started by who waits.
-        let _waiting = Waiting::for_any(self.tries.iter().map(JobHandle::task), false);
-        park::wait(&mut self)
+        loop {
+            // Not run here: the other try is started by who waits.
+            let _waiting = Waiting::for_any(self.tries.iter().map(JobHandle::task), How::ForEver);
+            let may_come = self.second.is_some();
+            let mut next = poll_fn(|cx| match Pin::new(&mut self).poll(cx) {
+                Poll::Pending if may_come && self.second.is_none() => Poll::Ready(None),
+                outcome => outcome.map(Some), // or the other try is waited for, too
+            });
+            if let Some(outcome) = park::wait(&mut next) {
+                return outcome;
+            }
+        }
     }
 
     /// Looks at each try, and gives the first value.

@@ -17,8 +17,9 @@
 //! 6. `max` changes under the stack's lock. Who raises it then calls `wake` if the word, which it
 //!    changes after that, says that entries wait. When it has fallen below `total`, a worker that has
 //!    done its job, or finds nothing, leaves.
-//! 7. `waiting` changes under the stack's lock. Who raises it is busy until it lowers it again, and then
-//!    calls `wake` if the word, which it changes after that, says that entries wait.
+//! 7. `waiting` changes under the stack's lock. Who raises it, a worker and no other, does so once, and
+//!    is busy until it lowers it again. When it has raised it, it calls `wake` if the word, which it
+//!    changes after that, says that entries wait; it need not when it has lowered it: it is busy.
 //!
 //! # Why this is correct
 //! Claim: while `queued > 0`, a worker searches, or is about to be woken by a thread that is not

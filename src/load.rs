@@ -92,7 +92,10 @@ impl Core {
     /// How long a job would wait for a thread; none if there is one, or may be one.
     fn wait_for_thread(&self) -> Option<Duration> {
         let [_, running] = self.counters.now();
-        let all_busy = running >= self.crew.most_threads();
+        let (most, counts) = (self.crew.most_threads(), self.crew.counts());
+        let away = counts.idle() + counts.searching();
+        // Jobs may run on one thread inside of others, or on a caller's: so both.
+        let all_busy = running >= most && counts.total().saturating_sub(away) >= most;
         let rounds = (self.crew.queued() + 1).div_ceil(self.crew.own_threads().max(1));
         all_busy.then(|| self.counters.time_for(rounds))
     }

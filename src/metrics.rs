@@ -145,6 +145,8 @@ struct Apart<T>(T);
 #[derive(Debug, Default)]
 struct Submitters {
     accepted: [AtomicU64; 3],
+    /// Those of them that were taken out of the queue to be refused, or never came there.
+    refused: AtomicU64,
     rejected: AtomicU64,
     rejected_queued: AtomicU64,
 }
@@ -174,6 +176,12 @@ impl Scoreboard {
     /// A job that was accepted is refused after all.
     pub(crate) fn refused(&self, priority: Priority) {
         self.claimed(priority);
+        add(&self.submitters.0.refused);
+    }
+
+    /// A job that was accepted does not enter the queue after all.
+    pub(crate) fn kept_out(&self, priority: Priority) {
+        self.refused(priority);
         add(&self.submitters.0.rejected_queued);
     }
 
@@ -212,14 +220,17 @@ impl Scoreboard {
             Tally::Panicked => &workers.panicked,
             Tally::Cancelled(phase) => &workers.cancelled[index(phase)],
             Tally::TimedOut(phase) => &workers.timed_out[index(phase)],
-            Tally::Rejected(_) => &self.submitters.0.rejected,
+            Tally::Rejected(_) | Tally::Refused(_) => &self.submitters.0.rejected,
         });
+        if let Tally::Refused(_) = tally {
+            add(&self.submitters.0.rejected_queued); // read before: it is never the larger
+        }
     }
 
     /// How many were accepted and not refused since; for a moment, this includes one that is being
     /// refused.
     pub(crate) fn accepted_for_good(&self) -> u64 {
-        let refused = get(&self.submitters.0.rejected_queued); // rule 1
+        let refused = get(&self.submitters.0.refused); // rule 1
         self.accepted_by_class().iter().sum::<u64>() - refused
     }
 
@@ -345,18 +356,19 @@ mod tests {
             Tally::TimedOut(Queued),
             Tally::TimedOut(Running),
             Tally::Rejected(Rejection::QueueFull),
+            Tally::Refused(Rejection::QueueFull),
         ];
         for (times, end) in (1..).zip(ends) {
             (0..times).for_each(|_| board.count(end));
         }
-        (0..31).for_each(|_| board.accept(Priority::Normal));
-        (0..30).for_each(|_| board.claimed(Priority::Normal));
+        (0..39).for_each(|_| board.accept(Priority::Normal));
+        (0..38).for_each(|_| board.claimed(Priority::Normal));
         board.refused(Priority::Normal);
         let metrics = board.snapshot();
         let expected = Metrics {
-            accepted: 31,
-            rejected: 8,
-            rejected_queued: 1,
+            accepted: 39,
+            rejected: 8 + 9,
+            rejected_queued: 9,
             returned: 1,
             failed: 2,
             panicked: 3,
@@ -366,8 +378,8 @@ mod tests {
             timed_out_running: 7,
             ..Metrics::default()
         };
-        assert_eq!((&metrics, board.accepted_for_good()), (&expected, 30));
-        assert_eq!((metrics.resolved(), metrics.unresolved()), (29, 2));
+        assert_eq!((&metrics, board.accepted_for_good()), (&expected, 38));
+        assert_eq!((metrics.resolved(), metrics.unresolved()), (37, 2));
         let early = Metrics { accepted: 1, ..metrics };
         assert_eq!(early.unresolved(), 0, "never below zero");
     }

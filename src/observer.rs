@@ -171,7 +171,7 @@ pub(crate) fn outcome_of(tally: Tally, cause: Option<Cause>) -> Result<Outcome, 
         Tally::Panicked => Outcome::Panicked,
         Tally::Cancelled(_) => Outcome::Cancelled(cause.unwrap_or(Cause::Caller)),
         Tally::TimedOut(_) => Outcome::TimedOut,
-        Tally::Rejected(why) => return Err(why),
+        Tally::Rejected(why) | Tally::Refused(why) => return Err(why),
     })
 }
 

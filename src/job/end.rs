@@ -70,9 +70,8 @@ impl Cell {
 
     /// Ends a job that the pool never took: it was in no queue and no count.
     pub(crate) fn turn_away(&self, why: Rejection) {
-        let end = Early::Refused(why);
-        if self.head.state.claim(end) {
-            self.drop_body_and_publish(end);
+        if self.head.state.claim(Early::Refused(why)) {
+            self.drop_body_and_publish(Tally::Rejected(why));
         }
     }
 
@@ -86,13 +85,14 @@ impl Cell {
             let no_spare = self.head.owner.overdue(&self.head);
             self.head.owner.decided(tally);
             let _ = self.publish(false);
+            if !no_spare {
+                self.head.owner.stand_in(); // may start a thread: the handle has not waited for that
+            }
             if self.head.state.may_tell_overdue() {
                 self.tell_overdue();
             }
             if no_spare {
                 self.head.owner.tell(&self.head, News::NoSpare);
-            } else {
-                self.head.owner.stand_in(); // may start a thread: the handle has not waited for that
             }
         }
     }
@@ -128,15 +128,15 @@ impl Cell {
     }
 
     fn finish_end(&self, end: Early) {
-        self.head.owner.ending(&mut || self.drop_body_and_publish(end));
+        let tally = match end {
+            Early::Stopped(cause) => Tally::stopped(cause, Phase::Queued),
+            Early::Refused(why) => Tally::Refused(why),
+        };
+        self.head.owner.ending(&mut || self.drop_body_and_publish(tally));
         self.head.owner.ended();
     }
 
-    fn drop_body_and_publish(&self, end: Early) {
-        let tally = match end {
-            Early::Stopped(cause) => Tally::stopped(cause, Phase::Queued),
-            Early::Refused(why) => Tally::Rejected(why),
-        };
+    fn drop_body_and_publish(&self, tally: Tally) {
         let (mut ambient, panics) = self.slot.drop_body();
         for payload in panics.into_iter().flatten() {
             self.head.unseen_panic(payload);

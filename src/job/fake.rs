@@ -132,7 +132,7 @@ impl Owner for Fake {
 
     fn let_through(&self, _: &Task, _: Next) {}
 
-    fn wait_begins(&self, _: &Task, _: bool) -> Absence {
+    fn wait_begins(&self, _: &Task, _: How) -> Absence {
         Absence::default()
     }
 

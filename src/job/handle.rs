@@ -5,7 +5,7 @@ use crate::error::JobError;
 use crate::info::{JobId, JobInfo};
 use crate::job::abort::{AbortHandle, CancelOnDrop};
 use crate::job::cell::{Fetch, Head, Task};
-use crate::job::waiting::Waiting;
+use crate::job::waiting::{How, Waiting};
 use crate::park;
 use crate::stop::{Cause, Phase};
 use std::convert::Infallible;
@@ -168,7 +168,7 @@ impl<T, E> JobHandle<T, E> {
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
         let task = self.task();
-        let _waiting = Waiting::begin(&task, true);
+        let _waiting = Waiting::begin(&task, How::OrRun);
         park::wait(&mut self)
     }
 
@@ -210,8 +210,9 @@ impl<T, E> JobHandle<T, E> {
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
         let task = self.task();
-        let _waiting = Waiting::begin(&task, false);
-        park::block_on(self, deadline.into())
+        let deadline = deadline.into();
+        let _waiting = Waiting::begin(&task, How::until(deadline));
+        park::block_on(self, deadline)
     }
 
     /// Waits for the body's real end, which may come after the handle has resolved without it.

@@ -47,7 +47,7 @@ pub(crate) use passage::{Held, Next, Passage};
 pub(crate) use settings::Settings;
 pub(crate) use state::Early;
 pub(crate) use time::Bell;
-pub(crate) use waiting::{Absence, Waiting};
+pub(crate) use waiting::{Absence, How, Waiting};
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
@@ -66,7 +66,10 @@ pub(crate) enum Tally {
     Panicked,
     Cancelled(Phase),
     TimedOut(Phase),
+    /// It was never taken.
     Rejected(Rejection),
+    /// It was taken, and then refused in the queue.
+    Refused(Rejection),
 }
 
 impl Tally {
@@ -79,7 +82,7 @@ impl Tally {
             Self::Panicked => "panicked",
             Self::Cancelled(_) => "cancelled",
             Self::TimedOut(_) => "timed out",
-            Self::Rejected(_) => "rejected",
+            Self::Rejected(_) | Self::Refused(_) => "rejected",
         }
     }
 }
@@ -150,9 +153,8 @@ pub(crate) trait Owner: Send + Sync + 'static {
     /// A bulkhead has let the job through: it goes on to the next.
     fn let_through(&self, task: &Task, next: Next);
 
-    /// A thread is going to wait for the job. May run it right there, if `or_run` says that the thread
-    /// can wait as long as that takes.
-    fn wait_begins(&self, task: &Task, or_run: bool) -> Absence;
+    /// A thread is going to wait for the job like this.
+    fn wait_begins(&self, task: &Task, how: How) -> Absence;
 
     /// Such a wait, for which `wait_begins` gave this, is over.
     fn wait_ends(&self, absence: Absence);

@@ -1,7 +1,7 @@
 //! The jobs of a map that are out, in the order in which their outcomes are to be given.
 
 use crate::error::JobError;
-use crate::job::{JobHandle, Waiting};
+use crate::job::{How, JobHandle, Waiting};
 use crate::set::JobSet;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -54,12 +54,12 @@ impl<T, E> Out<T, E> {
     }
 
     /// This thread waits for the next outcome, and may run a job for it (law 12).
-    pub(super) fn begin_to_wait(&self, or_run: bool) -> Waiting {
+    pub(super) fn begin_to_wait(&self, how: How) -> Waiting {
         match self {
             Self::InOrder(jobs) => {
-                Waiting::for_any(jobs.front().map(JobHandle::task).into_iter(), or_run)
+                Waiting::for_any(jobs.front().map(JobHandle::task).into_iter(), how)
             }
-            Self::AsTheyAreReady(jobs) => jobs.begin_to_wait(or_run),
+            Self::AsTheyAreReady(jobs) => jobs.begin_to_wait(how),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use crate::deadline::Deadline;
 use crate::error::{JobError, Rejection};
+use crate::job::How;
 use crate::map::Map;
 use crate::park;
 use crate::places::Place;
-use crate::share::Waits;
 use futures_core::Stream;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -50,8 +50,14 @@ where
         if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
             return outcome;
         }
-        // For one that was spawned just now, maybe.
-        let _waits = (self.out.begin_to_wait(true), self.wait_for_place(true));
+        if self.out.len() == 0 {
+            let waits = self.job.share.thread_waits(true);
+            let place = park::wait(&mut poll_fn(|cx| self.poll_place(cx)));
+            drop(waits); // the job may be run right here
+            self.spawn(place);
+        }
+        self.line = None; // what is run here may need the place
+        let _waiting = self.out.begin_to_wait(How::OrRun);
         park::wait(&mut poll_fn(|cx| self.poll_outcome(cx)))
     }
 
@@ -82,17 +88,19 @@ where
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
+        let deadline = deadline.into();
+        if deadline == Deadline::NEVER {
+            return self.wait_next();
+        }
         let mut at_once = Context::from_waker(Waker::noop());
         if let Poll::Ready(outcome) = self.poll_outcome(&mut at_once) {
             return outcome;
         }
-        let _waits = (self.out.begin_to_wait(false), self.wait_for_place(false));
-        park::block_on(&mut poll_fn(|cx| self.poll_outcome(cx)), deadline.into()).flatten()
-    }
-
-    /// If no job is out, this thread waits for a place in the queue.
-    fn wait_for_place(&self, for_ever: bool) -> Option<Waits> {
-        (self.out.len() == 0).then(|| self.job.share.thread_waits(for_ever))
+        let for_place = (self.out.len() == 0).then(|| self.job.share.thread_waits(false));
+        let _waits = (self.out.begin_to_wait(How::AWhile), for_place);
+        let outcome = park::block_on(&mut poll_fn(|cx| self.poll_outcome(cx)), deadline);
+        self.line = None; // nobody is woken for a place any more
+        outcome.flatten()
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JobError<E>>>> {

@@ -4,7 +4,9 @@
 use crate::aside;
 use crate::clock::Clock;
 use crate::error::{JobError, Panic, Rejection};
-use crate::job::{Absence, Bell, Early, Head, JobHandle, Leftover, News, Next, Owner, Tally, Task};
+use crate::job::{
+    Absence, Bell, Early, Head, How, JobHandle, Leftover, News, Next, Owner, Tally, Task,
+};
 use crate::scope::ScopePolicy;
 use crate::scope::packet::Kept;
 use crate::share::Share;
@@ -233,8 +235,8 @@ impl Owner for Member {
         self.share.let_through(task, next);
     }
 
-    fn wait_begins(&self, task: &Task, or_run: bool) -> Absence {
-        self.share.wait_begins(task, or_run)
+    fn wait_begins(&self, task: &Task, how: How) -> Absence {
+        self.share.wait_begins(task, how)
     }
 
     fn wait_ends(&self, absence: Absence) {

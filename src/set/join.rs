@@ -3,7 +3,7 @@
 use crate::deadline::Deadline;
 use crate::error::JobError;
 use crate::info::JobId;
-use crate::job::{JobHandle, Waiting};
+use crate::job::{How, JobHandle, Waiting};
 use crate::park;
 use crate::set::JobSet;
 use std::future::poll_fn;
@@ -100,7 +100,7 @@ impl<T, E> JobSet<T, E> {
     /// assert!(set.wait_next().is_none());
     /// ```
     pub fn wait_next(&mut self) -> Option<Result<T, JobError<E>>> {
-        let _waiting = self.begin_to_wait(true);
+        let _waiting = self.begin_to_wait(How::OrRun);
         park::wait(&mut poll_fn(|cx| self.poll_join_next(cx)))
     }
 
@@ -131,13 +131,14 @@ impl<T, E> JobSet<T, E> {
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
-        let _waiting = self.begin_to_wait(false);
-        park::block_on(&mut poll_fn(|cx| self.poll_join_next(cx)), deadline.into()).flatten()
+        let deadline = deadline.into();
+        let _waiting = self.begin_to_wait(How::until(deadline));
+        park::block_on(&mut poll_fn(|cx| self.poll_join_next(cx)), deadline).flatten()
     }
 
     /// This thread waits for any of the jobs, and may run one, in a job of the same pool (law 12).
-    pub(crate) fn begin_to_wait(&self, or_run: bool) -> Waiting {
-        Waiting::for_any(self.jobs.values().map(JobHandle::task), or_run)
+    pub(crate) fn begin_to_wait(&self, how: How) -> Waiting {
+        Waiting::for_any(self.jobs.values().map(JobHandle::task), how)
     }
 
     /// Waits for all jobs: their outcomes, in the order in which they were ready. (tokio's panics if

@@ -20,7 +20,6 @@ pub use room::WhenFull;
 
 pub(crate) use core::{Core, Inside, UnseenPanicHook, payload_hook};
 pub(crate) use stuck::Stuck;
-pub(crate) use waits::Waits;
 
 use crate::bulkhead::Bulkhead;
 use crate::error::Rejection;
@@ -157,7 +156,7 @@ impl Share {
         let count = |board: &Scoreboard| board.accept(head.priority);
         self.counters().for_each(count); // before it enters: a shutdown waits for all that it counts
         if !self.core.crew.lifecycle.enter() {
-            self.counters().for_each(|board| board.refused(head.priority));
+            self.counters().for_each(|board| board.kept_out(head.priority));
             return Err(Rejection::ShutDown);
         }
         Ok(match entry {
@@ -240,7 +239,7 @@ impl Share {
     fn run_by_caller(&self, task: &Task) {
         let lets_through = match task.head.passage().and_then(|way| way.waits_for()) {
             Some(next) => self.pass_at_once(task, next),
-            None => true,
+            None => self.bulkheads.is_empty(), // or it was ended, and its entry counted, at the first
         };
         if lets_through {
             self.core.crew.run_by_caller(task);

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
-use crate::job::{Absence, Bell, Early, Head, Held, News, Next, Owner, Passage, Tally, Task};
+use crate::job::{Absence, Bell, Early, Head, Held, How, News, Next, Owner, Passage, Tally, Task};
 use crate::metrics::Scoreboard;
 use crate::observer::outcome_of;
 use crate::share::Share;
@@ -109,19 +109,19 @@ impl Owner for Share {
         self.go_on(task, next);
     }
 
-    fn wait_begins(&self, task: &Task, or_run: bool) -> Absence {
+    fn wait_begins(&self, task: &Task, how: How) -> Absence {
         let crew = &self.core.crew;
         if !crew.is_here() {
             return Absence::default();
         }
-        if or_run && task.head.state.is_waiting() {
+        if how == How::OrRun && task.head.state.is_waiting() {
             self.run_inside(task);
         }
         // One that still waits may need a worker that there is not: all may be waiting, like this one.
         if task.head.state.has_ended() {
             return Absence::default();
         }
-        crew.one_waits(task.head.state.is_waiting(), or_run)
+        crew.one_waits(task.head.state.is_waiting(), how != How::AWhile)
     }
 
     fn wait_ends(&self, absence: Absence) {

@@ -115,6 +115,7 @@ impl<T: Send + 'static> LateJob<T> {
         match offer.admission {
             Ok(_) => Ok(offer.make(to_body(kept), on_late)),
             Err(why) => {
+                offer.head.catch(|| drop(on_late));
                 offer.refuse(why);
                 Err(TrySpawnError::new(why, kept))
             }

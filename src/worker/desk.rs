@@ -4,7 +4,7 @@ use crate::job::Task;
 use crate::queue::Local;
 use crate::sync::{AtomicBool, Mutex, Ordering, thread, thread_local};
 use crate::worker::Crew;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -98,6 +98,8 @@ pub(super) struct Here {
     pub(super) desk: Arc<Desk>,
     /// None once the worker has made up its mind to leave.
     pub(super) local: RefCell<Option<Rc<Local>>>,
+    /// Whether it counts as one that waits (rule 7 of idle).
+    pub(super) waits: Cell<bool>,
     /// What it knew before: a job of another crew's may be run by a worker of this.
     pub(super) outer: Option<Box<Here>>,
 }

@@ -5,7 +5,7 @@ use crate::job::{Absence, Task};
 use crate::sync::thread;
 use crate::worker::Crew;
 use crate::worker::desk::{Desk, Here};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 impl Crew {
@@ -29,7 +29,13 @@ impl Crew {
         let desk = Desk::new(name);
         self.seat(&desk);
         let (crew, own) = (Arc::clone(self), Arc::clone(&desk));
-        let here = Here { crew, desk: own, local: RefCell::new(None), outer: None };
+        let here = Here {
+            crew,
+            desk: own,
+            local: RefCell::new(None),
+            waits: Cell::new(false),
+            outer: None,
+        };
         Here::during(here, || self.run_unqueued(&desk, task));
         self.remove(&desk);
     }
@@ -65,8 +71,9 @@ impl Crew {
     /// be run at all, one beyond those. `for_ever` says that it comes for nothing else before that job
     /// has ended: if all workers wait like this and the system gives no other, what is queued is refused.
     pub(crate) fn one_waits(self: &Arc<Self>, must: bool, for_ever: bool) -> Absence {
-        let is_worker = || self.here(|here| here.local.borrow().is_some()).unwrap_or(false);
-        let is_counted = for_ever && is_worker();
+        // Once, though user code that a wait calls may wait in turn, as a map's inputs do.
+        let count = |here: &Here| here.local.borrow().is_some() && !here.waits.replace(true);
+        let is_counted = for_ever && self.here(count).unwrap_or(false);
         let mut spares = self.spares.lock();
         let lent = (must || spares.free > 0) && self.make_room(&mut spares);
         drop(spares);
@@ -82,6 +89,7 @@ impl Crew {
     /// A worker for which `one_waits` gave this goes on.
     pub(crate) fn one_goes_on(&self, absence: Absence) {
         if absence.is_counted {
+            self.here(|here| here.waits.set(false));
             self.idle.goes_on();
         }
         if !absence.lent {

@@ -12,7 +12,7 @@ use crate::sync::{MODEL, Ordering, thread};
 use crate::unwind;
 use crate::worker::desk::{Colleague, Desk, Here};
 use crate::worker::{Crew, ThreadHook};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,7 @@ impl Crew {
             crew: Arc::clone(&self),
             desk: Arc::clone(&desk),
             local: RefCell::new(Some(Rc::clone(&local))),
+            waits: Cell::new(false),
             outer: None,
         };
         Here::set(Some(here));

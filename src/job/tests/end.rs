@@ -150,7 +150,7 @@ fn a_job_that_is_refused_was_in_the_pool_and_one_that_is_turned_away_was_not() {
     task.refuse(why);
     task.refuse(Rejection::QueueFull); // too late
     let refused =
-        [Told::Claimed(Early::Refused(why)), Told::Decided(Tally::Rejected(why)), Told::Ended];
+        [Told::Claimed(Early::Refused(why)), Told::Decided(Tally::Refused(why)), Told::Ended];
     assert_eq!(owner.told(), refused);
     assert!(matches!(outcome(handle), Err(JobError::Rejected(Rejection::ShutDown))));
     let (task, handle) = owner.job(Settings::default(), nothing);
