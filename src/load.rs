@@ -2,6 +2,7 @@
 
 use crate::bulkhead::Bulkhead;
 use crate::lane::Lane;
+use crate::metrics::Scoreboard;
 use crate::pool::Pool;
 use crate::share::{Core, Share};
 use std::sync::Arc;
@@ -11,10 +12,32 @@ use std::time::Duration;
 /// [`metrics`](Pool::metrics) for more.
 ///
 /// # Examples
+/// A server that answers at once when it could not answer in time:
 ///
 /// ```
+/// use punctual::Lane;
+/// use std::time::Duration;
+///
+/// fn thumbnail(lane: &Lane, budget: Duration) -> Result<String, &'static str> {
+///     if lane.load().predicted_wait > budget {
+///         return Err("busy");
+///     }
+///     let job = lane.job().timeout(budget).spawn_blocking(|| "a picture".to_owned());
+///     job.wait().map_err(|_| "too late")
+/// }
+///
 /// let pool = punctual::Pool::new();
-/// assert!(pool.load().predicted_wait.is_zero()); // a job would start at once
+/// let lane = pool.lane("thumbnails").limit(1);
+/// assert_eq!(thumbnail(&lane, Duration::from_secs(60)), Ok("a picture".to_owned()));
+///
+/// let (go, gate) = std::sync::mpsc::channel::<()>();
+/// let hangs = lane.spawn_blocking(move || gate.recv());
+/// let budget = Duration::from_millis(5);
+/// while lane.load().predicted_wait <= budget {
+///     std::thread::yield_now(); // until that has run for so long
+/// }
+/// assert_eq!(thumbnail(&lane, budget), Err("busy"));
+/// # drop((go, hangs));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,6 +53,11 @@ pub struct Load {
     /// How long a job without a deadline that came now would wait, if the others take as long as they
     /// lately did: for a thread, or until its lane lets it through, whichever is longer. Zero while not
     /// all that can run do. What a lane holds back does not count for others.
+    ///
+    /// While nothing has been started for longer than jobs lately took, those that run are taken to need
+    /// as long again: so it grows where all of them hang, and there is an estimate before a first job has
+    /// returned. Single bodies that hang beside others that do not are not foreseen: look at
+    /// [`overdue`](Pool::overdue), too.
     pub predicted_wait: Duration,
 }
 
@@ -71,8 +99,10 @@ impl Share {
         let board = self.board();
         let [queued, running] = board.now();
         let for_permit = |bulkhead: &Arc<Bulkhead>| {
-            let ahead = bulkhead.waiting()?;
-            Some(board.time_for((ahead + 1).div_ceil(bulkhead.limit())))
+            let rounds = (bulkhead.waiting()? + 1).div_ceil(bulkhead.limit());
+            // One that has a permit may still wait for a thread: then the last start says nothing.
+            let all_run = running >= bulkhead.limit();
+            Some(self.core.time_for(board, rounds, all_run))
         };
         let for_permits = self.way().iter().filter_map(for_permit).max();
         let for_thread = if self.is_elastic { None } else { self.core.wait_for_thread() };
@@ -97,6 +127,20 @@ impl Core {
         // Jobs may run on one thread inside of others, or on a caller's: so both.
         let all_busy = running >= most && counts.total().saturating_sub(away) >= most;
         let rounds = (self.crew.queued() + 1).div_ceil(self.crew.own_threads().max(1));
-        all_busy.then(|| self.counters.time_for(rounds))
+        all_busy.then(|| self.time_for(&self.counters, rounds, true))
+    }
+
+    /// How long so many rounds of jobs take, if each takes as long as jobs lately did. While all run that
+    /// can, one round is under way, and since the last start nothing has ended: so that round is taken to
+    /// need as long again. (By the last start, not the first: one body that hangs beside others that do
+    /// not is no reason to send everybody away.) Where no job has returned yet, all rounds are as that one.
+    fn time_for(&self, board: &Scoreboard, rounds: usize, all_run: bool) -> Duration {
+        let lately = board.time_for(1);
+        let so_far =
+            if all_run { board.since_last_start(self.clock().now()) } else { Duration::ZERO };
+        let first = lately.max(so_far);
+        let next = if lately.is_zero() { first } else { lately };
+        let others = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX);
+        first.saturating_add(next.saturating_mul(others))
     }
 }

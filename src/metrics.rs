@@ -10,7 +10,8 @@ use crate::job::Tally;
 use crate::priority::Priority;
 use crate::stop::Phase;
 use crate::sync::{AtomicU64, Ordering, Statistic};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// A snapshot of a pool's numbers.
 ///
@@ -165,6 +166,9 @@ struct Workers {
     /// How many of those whose handle had resolved without them have returned.
     late: Statistic,
     pace: Pace,
+    /// When the first body was called; and how long after that the last, in nanoseconds.
+    first_start: OnceLock<Instant>,
+    last_start: Statistic,
 }
 
 impl Scoreboard {
@@ -185,8 +189,14 @@ impl Scoreboard {
         add(&self.submitters.0.rejected_queued);
     }
 
-    /// A worker has started a job.
-    pub(crate) fn started(&self, priority: Priority, queue_wait: Duration) {
+    /// A worker has started a job, at this moment.
+    pub(crate) fn started(&self, priority: Priority, queue_wait: Duration, at: Instant) {
+        let workers = &self.workers.0;
+        let since_first = at.saturating_duration_since(*workers.first_start.get_or_init(|| at));
+        let nanos = u64::try_from(since_first.as_nanos()).unwrap_or(u64::MAX);
+        // ORDERING: Relaxed; the Release of the count below brings it to who sees the job run. Two that
+        // start at once may overwrite each other: it is for an estimate.
+        workers.last_start.store(nanos, Ordering::Relaxed);
         self.queue_wait[class(priority)].record(queue_wait);
     }
 
@@ -240,6 +250,17 @@ impl Scoreboard {
         let started = self.queue_wait.iter().map(Histogram::count).sum::<u64>();
         let claimed = self.workers.0.claimed.iter().map(seen).sum::<u64>();
         [between(accepted, started + claimed), between(started, self.run_time.count())]
+    }
+
+    /// How long ago, at `now`, the last body was called; zero if none ever was.
+    pub(crate) fn since_last_start(&self, now: Instant) -> Duration {
+        let workers = &self.workers.0;
+        // ORDERING: Relaxed; who has seen the job run by `now()` sees this, too, or a later one.
+        let last = Duration::from_nanos(workers.last_start.load(Ordering::Relaxed));
+        let first = workers.first_start.get();
+        first.map_or(Duration::ZERO, |first| {
+            now.saturating_duration_since(*first).saturating_sub(last)
+        })
     }
 
     /// How long so many jobs take one after the other, if they take as long as others lately did.
@@ -399,8 +420,11 @@ mod tests {
             (0..times).for_each(|_| board.accept(priority));
         }
         assert_eq!(places(), ([1, 2, 3], 0, 0));
-        board.started(High, MS);
-        board.started(Low, MS * 3);
+        let start = Instant::now();
+        assert_eq!(board.since_last_start(start), Duration::ZERO, "there was none");
+        board.started(High, MS, start);
+        board.started(Low, MS * 3, start + MS * 2);
+        assert_eq!(board.since_last_start(start + MS * 9), MS * 7);
         board.claimed(Normal);
         board.refused(High);
         assert_eq!(places(), ([0, 1, 1], 2, 0));

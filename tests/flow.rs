@@ -634,6 +634,61 @@ fn the_load_of_a_lane_sees_who_has_the_threads_and_not_what_others_hold_back() {
     assert!(held.into_iter().all(|job| outcome(job).is_ok()));
 }
 
+/// Neither before any has returned, nor where all hang of which so far none did.
+#[test]
+fn the_load_foresees_what_hangs() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    let wait = || pool.load().predicted_wait;
+    let busy = Busy::all(&pool, 1);
+    let queued = [(); 2].map(|()| pool.spawn_blocking(|| ()));
+    assert_eq!(wait(), Duration::ZERO, "nothing is known");
+    for hung in [10, 20] {
+        clock.advance(ms(10));
+        assert_eq!(wait(), ms(3 * hung), "it takes as long again, and so do the others");
+    }
+    drop(busy);
+    queued.into_iter().for_each(|job| outcome(job).expect("it returns"));
+    for _ in 0..100 {
+        let own = clock.clone();
+        outcome(pool.spawn_blocking(move || own.advance(ms(10)))).expect("it returns");
+    }
+    let busy = Busy::all(&pool, 1);
+    let queued = [(); 9].map(|()| pool.spawn_blocking(|| ()));
+    clock.advance(ms(5));
+    assert!(wait() > ms(90) && wait() < ms(110), "as long as others took: {:?}", wait());
+    clock.advance(ms(995));
+    assert!(wait() > ms(1_080) && wait() < ms(1_100), "the others do not hang: {:?}", wait());
+    drop((busy, queued));
+}
+
+#[test]
+fn the_load_of_a_lane_foresees_what_hangs_in_it() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().clock(&clock).threads(2..=2).build().expect("threads");
+    let lane = pool.lane("narrow").limit(1);
+    let gate = Gate::default();
+    let (held, (started, starts)) = (gate.clone(), news());
+    let hung = lane.spawn_blocking(move || {
+        started.send(()).expect("the test listens");
+        held.pass();
+    });
+    starts.next();
+    clock.advance(ms(10));
+    assert_eq!(lane.load().predicted_wait, ms(10));
+    let queued = lane.spawn_blocking(|| ());
+    assert_eq!(lane.load().predicted_wait, ms(20));
+    assert_eq!(pool.load().predicted_wait, Duration::ZERO, "a thread is free");
+    gate.open();
+    [hung, queued].into_iter().for_each(|job| outcome(job).expect("it returns"));
+
+    clock.advance(HOUR); // in which nothing is started, because nothing is to be done
+    let busy = Busy::all(&pool, 2);
+    let let_through = lane.spawn_blocking(|| ()); // and waits for a thread
+    assert!(lane.load().predicted_wait < ms(100), "{:?}", lane.load());
+    drop(busy);
+    outcome(let_through).expect("it returns");
+}
+
 /// Threads that an elastic lane brings are no help to its pool's own jobs.
 #[test]
 fn the_load_is_by_the_threads_that_serve_it() {

@@ -33,7 +33,8 @@ impl Owner for Share {
 
     fn started(&self, head: &Head) {
         let waited = head.queue_wait();
-        self.counters().for_each(|board| board.started(head.priority, waited));
+        let at = head.submitted + waited;
+        self.counters().for_each(|board| board.started(head.priority, waited, at));
         self.leave_queue(head);
     }
 
