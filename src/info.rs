@@ -222,7 +222,8 @@ impl JobInfo {
         self.overdue_by
     }
 
-    /// The name of the thread it runs on, where the pool was asked.
+    /// The name of the thread it runs on, where the pool was asked, or told its observer that the job is
+    /// [overdue](crate::Observer::overdue).
     ///
     /// ```
     /// # use std::time::Duration;

@@ -82,7 +82,8 @@ pub trait Observer: Send + Sync + 'static {
     /// On the thread that ended it: the worker; or that of who stopped it, or the timekeeper's.
     fn ended(&self, job: &JobInfo, outcome: Outcome) {}
 
-    /// A job that has just ended goes on: its body has not returned yet.
+    /// A job that has just ended goes on: its body has not returned yet. [`JobInfo::thread`] says which
+    /// thread that holds, unless it returns at this very moment.
     ///
     /// On the thread that ended it, mostly the timekeeper's; or on the worker, if it had not told yet
     /// that the job has started.

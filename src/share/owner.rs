@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
+use crate::info::JobInfo;
 use crate::job::{Absence, Bell, Early, Head, Held, How, News, Next, Owner, Passage, Tally, Task};
 use crate::metrics::Scoreboard;
 use crate::observer::outcome_of;
@@ -136,7 +137,7 @@ impl Owner for Share {
                 Ok(outcome) => observer.ended(&head.info(), outcome),
                 Err(why) => observer.rejected(&head.info(), why),
             },
-            News::Overdue => observer.overdue(&head.info()),
+            News::Overdue => observer.overdue(&self.info_with_thread(head)),
             News::ReturnedLate => observer.returned_late(&head.info()),
             News::NoSpare => observer.spare_threads_used_up(),
         })
@@ -172,6 +173,12 @@ impl Share {
             }
         }
         self.core.crew.run_inside(task, true);
+    }
+
+    /// What is known of a job, and the thread that it runs on, if it does not return just now.
+    fn info_with_thread(&self, head: &Head) -> JobInfo {
+        let at_desks = self.core.crew.infos(|job| job.head.id == head.id);
+        at_desks.into_iter().next().unwrap_or_else(|| head.info())
     }
 
     fn leave_queue(&self, head: &Head) {

@@ -173,6 +173,37 @@ fn a_job_that_is_overdue_ends_and_returns_later() {
     );
 }
 
+/// Sends the names of the threads that jobs are overdue on.
+struct WhereLate(Sender<Option<String>>);
+
+impl Observer for WhereLate {
+    fn overdue(&self, job: &JobInfo) {
+        assert!(job.overdue_by().is_some() && job.name() == Some("deaf"), "{job}");
+        self.0.send(job.thread().map(str::to_owned)).expect("the test listens");
+    }
+}
+
+#[test]
+fn who_is_told_that_a_job_is_overdue_is_told_on_which_thread() {
+    let (send, threads) = news();
+    let builder = Pool::builder().name("late").threads(2..=2).observer(WhereLate(send));
+    let pool = builder.build().expect("threads");
+    let gate = Gate::default();
+    let deaf = gate.clone();
+    let (late, values) = news();
+    let job = pool.job().name("deaf").run_timeout(ms(2));
+    let job = job.on_late(move |name: Option<String>| late.send(name).expect("the test listens"));
+    let job = job.spawn_blocking(move || {
+        deaf.pass();
+        thread::current().name().map(str::to_owned)
+    });
+    let told = threads.next();
+    gate.open();
+    assert!(error(job).is_timed_out());
+    assert!(told.as_ref().is_some_and(|name| name.starts_with("late-")), "{told:?}");
+    assert_eq!(told, values.next(), "where it ran");
+}
+
 #[test]
 fn what_is_refused_is_never_accepted() {
     let (diary, pool) = watched(|builder| builder.queue_limit(1));
