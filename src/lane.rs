@@ -240,7 +240,8 @@ impl Lane {
         self.share.terms.name.as_deref().unwrap_or_default()
     }
 
-    /// A snapshot of its numbers; those of its jobs are in the [pool's](Pool::metrics), too.
+    /// A snapshot of its numbers; those of its jobs are in the [pool's](Pool::metrics), too. For those of
+    /// all lanes of a pool, see [`Pool::lanes`].
     ///
     /// ```
     /// # let pool = punctual::Pool::new();

@@ -76,8 +76,9 @@
 //!
 //! # Seeing it
 //! [`Pool::metrics`] is a snapshot: where the jobs are, how those ended that were there, how long they
-//! waited and ran. [`Pool::overdue`] names the bodies that are late. An [`Observer`] is told of each
-//! step of each job. Three features, off by default, bring that to others:
+//! waited and ran; [`Pool::lanes`] has that of each lane. [`Pool::overdue`] names the bodies that are
+//! late. An [`Observer`] is told of each step of each job. Three features, off by default, bring that to
+//! others:
 //!
 //! | feature | what it does |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! The one door: a pool, as its users hold it.
 
 use crate::info::JobInfo;
-use crate::metrics::Metrics;
+use crate::metrics::{LaneMetrics, Metrics};
 use crate::share::{Core, Share};
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +55,30 @@ impl Pool {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.share().metrics()
+    }
+
+    /// A snapshot of each of its lanes' numbers: of those that were ever given a job and are still there,
+    /// also those within others, in the order in which that was. A lane is gone when its last clone, permit
+    /// and job are; its jobs stay counted in the pool's [`metrics`](Self::metrics).
+    ///
+    /// Lanes of one name are told apart only by their place in this list.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = punctual::Pool::new();
+    /// let [reports, mails, _unused] = ["reports", "mails", "unused"].map(|name| pool.lane(name).limit(4));
+    /// assert!(mails.spawn_blocking(|| ()).wait().is_ok());
+    /// assert!(reports.spawn_blocking(|| ()).wait().is_ok());
+    /// let lanes = pool.lanes();
+    /// assert!(lanes.iter().map(|lane| &*lane.name).eq(["mails", "reports"]));
+    /// assert_eq!(lanes.iter().map(|lane| lane.returned).sum::<u64>(), pool.metrics().returned);
+    /// ```
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneMetrics> {
+        let all = self.core().shares();
+        let lanes = all.iter().filter(|share| !Arc::ptr_eq(share, self.share()));
+        lanes.map(|lane| lane.lane_metrics()).collect()
     }
 
     /// The jobs whose body goes on although their handle has resolved without it.

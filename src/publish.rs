@@ -53,7 +53,8 @@ impl Publisher {
     }
 
     /// For a lane of this name, which is the label `lane`; then [`publish_lane`](Self::publish_lane). A
-    /// lane's jobs are among its pool's: the pool's numbers are those without that label.
+    /// lane's jobs are among its pool's: the pool's numbers are those without that label. (The example
+    /// `prometheus` has one for each of [`Pool::lanes`](crate::Pool::lanes).)
     ///
     /// ```
     /// let publisher = punctual::Publisher::new("db").lane("reports");

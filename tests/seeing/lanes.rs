@@ -145,6 +145,33 @@ fn every_snapshot_of_a_lane_adds_up_and_keeps_the_bounds() {
 }
 
 #[test]
+fn the_lanes_of_a_pool_are_listed_as_they_came_and_while_they_are_there() {
+    let pool = pool_of(1);
+    assert!(pool.lanes().is_empty(), "the pool itself is none of them");
+    let [first, second] = ["first", "second"].map(|name| pool.lane(name).limit(2));
+    let (inner, twin) = (first.lane("inner"), pool.lane("second").queue_limit(1));
+    outcome(second.spawn_blocking(|| ())).expect("it returns");
+    outcome(pool.spawn_blocking(|| ())).expect("it returns");
+    error(inner.spawn(|_| -> Result<(), _> { Err(1) }));
+    let names = || pool.lanes().into_iter().map(|lane| lane.name).collect::<Vec<_>>();
+    assert_eq!(names(), ["second", "inner"], "the others have had no job");
+    let place = twin.try_reserve().expect("a place");
+    assert!(error(twin.spawn_blocking(|| ())).is_rejected());
+    drop(place);
+    outcome(first.spawn_blocking(|| ())).expect("it returns");
+    until("all are through", || pool.lanes().iter().all(|lane| lane.running == 0));
+    let own = [&second, &inner, &twin, &first].map(|lane| lane.metrics());
+    assert_eq!(pool.lanes(), own);
+    assert_eq!(
+        own.each_ref().map(|lane| (lane.returned, lane.failed, lane.rejected)),
+        [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0)]
+    );
+    drop(inner);
+    until("it is gone", || names() == ["second", "second", "first"]);
+    assert_eq!(pool.metrics().failed, 1);
+}
+
+#[test]
 fn spare_threads_that_are_lent_are_counted() {
     let pool = Pool::builder().threads(1..=1).spare_threads(2).build().expect("a thread");
     assert_eq!(pool.metrics().spare, 0);
