@@ -86,6 +86,12 @@
 //! | `metrics` | a `Publisher` brings a pool's metrics to the recorder of the crate `metrics`: Prometheus and others |
 //! | `serde` | metrics, reports and what is known of a job can be written; metrics can be read |
 //!
+//! A span of `tracing` has the target `punctual`, the name `job` and the level `INFO`, and is as long as
+//! the job's life, from `spawn` until its outcome is decided. Its fields: `id`; `name` and `lane`, if it has
+//! them; `queue_wait_ms`, from its start on; and in the end `outcome`: `returned`, `failed`, `panicked`,
+//! `cancelled`, `timed_out` or `rejected`, as in the metrics. The event of an unseen panic has that target,
+//! too.
+//!
 //! # The laws
 //! Each is a module of tests in `tests/laws/`.
 //!

@@ -151,7 +151,8 @@ pub enum Outcome {
     TimedOut,
 }
 
-/// In a word: `returned`, `failed`, `panicked`, `cancelled`, `timed out`.
+/// For people: `returned`, `failed`, `panicked`, `cancelled`, `timed out`. (Labels of metrics and fields of
+/// spans have `timed_out`.)
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

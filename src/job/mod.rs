@@ -73,7 +73,7 @@ pub(crate) enum Tally {
 }
 
 impl Tally {
-    /// In a word, for the job's span.
+    /// In a word, for the job's span: as a `Publisher` has it.
     #[cfg(feature = "tracing")]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Tally {
             Self::Failed => "failed",
             Self::Panicked => "panicked",
             Self::Cancelled(_) => "cancelled",
-            Self::TimedOut(_) => "timed out",
+            Self::TimedOut(_) => "timed_out",
             Self::Rejected(_) | Self::Refused(_) => "rejected",
         }
     }

@@ -154,10 +154,10 @@ fn a_span_says_how_its_job_ended() {
     dispatcher::with_default(&notes.dispatch(), || {
         error(pool.job().name("failed").spawn(|_| -> Result<(), _> { Err(1) }));
         error(pool.job().name("panicked").spawn_blocking(|| quiet_panic("in its span")));
-        let soon = pool.job().name("timed out").run_timeout(ms(2));
+        let soon = pool.job().name("timed_out").run_timeout(ms(2));
         error(soon.spawn(|cx| cx.sleep(Duration::MAX)));
         let deaf = gate.clone();
-        let overdue = pool.job().name("timed out").run_timeout(ms(2));
+        let overdue = pool.job().name("timed_out").run_timeout(ms(2));
         error(overdue.spawn_blocking(move || deaf.pass()));
         let queued = pool.job().name("cancelled").spawn_blocking(|| ());
         queued.cancel();

@@ -1,7 +1,7 @@
 //! The span of a job, and whoever collects such spans where it was spawned.
 //!
 //! A span is as long as the job's life, from `spawn` until its outcome is decided; the body is called
-//! inside. Where it is filtered out, the body is called inside its spawner's span instead: what it
+//! inside. Its fields are listed in the crate's docs, under `tracing`. Where it is filtered out, the body is called inside its spawner's span instead: what it
 //! logs belongs there then.
 //!
 //! Whoever collects spans is user code: called under no lock, its panics caught.
