@@ -103,7 +103,7 @@ fn end<R>(members: &Members, result: Result<R, Payload>) -> R {
 /// # Examples
 ///
 /// ```
-/// use punctual::{Pool, Scope};
+/// use punctual::{JobError, Pool, Scope};
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
 /// enum Tree {
@@ -111,19 +111,27 @@ fn end<R>(members: &Members, result: Result<R, Payload>) -> R {
 ///     Fork(Box<[Tree; 2]>),
 /// }
 ///
-/// fn add<'scope>(s: &'scope Scope<'scope, '_>, tree: &'scope Tree, sum: &'scope AtomicU32) {
+/// fn add<'scope>(
+///     s: &'scope Scope<'scope, '_>,
+///     tree: &'scope Tree,
+///     sum: &'scope AtomicU32,
+/// ) -> Result<(), JobError> {
 ///     match tree {
 ///         Tree::Leaf(n) => drop(sum.fetch_add(*n, Ordering::Relaxed)),
-///         Tree::Fork(two) => two.iter().for_each(|tree| {
-///             s.spawn_blocking(move || add(s, tree, sum));
-///         }),
+///         Tree::Fork(two) => {
+///             let both = two.each_ref().map(|tree| s.spawn_blocking(move || add(s, tree, sum)));
+///             for one in both {
+///                 one.wait()??; // in a job, it runs right here if it still waits
+///             }
+///         }
 ///     }
+///     Ok(())
 /// }
 ///
 /// let fork = |left, right| Tree::Fork(Box::new([left, right]));
 /// let tree = fork(Tree::Leaf(1), fork(Tree::Leaf(2), Tree::Leaf(3)));
 /// let sum = AtomicU32::new(0);
-/// Pool::new().scope(|s| add(s, &tree, &sum));
+/// Pool::new().scope(|s| add(s, &tree, &sum)).unwrap();
 /// assert_eq!(sum.into_inner(), 6);
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
@@ -156,7 +164,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Spawns a body that is given its [context](JobContext) and may fail. It may borrow.
     ///
-    /// If the pool does not take the job, the handle says so:
+    /// If the pool does not take the job, only the handle says so:
     /// [`JobError::Rejected`](crate::JobError::Rejected).
     ///
     /// # Examples
@@ -181,7 +189,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.with(self.job.again()).spawn(body)
     }
 
-    /// Spawns a plain closure. It may borrow.
+    /// Spawns a plain closure. It may borrow. If the pool does not take the job, only the handle says so.
     ///
     /// # Examples
     ///

@@ -15,10 +15,12 @@ impl Pool {
     /// Called in the body of a job, the scope's jobs are that job's children: they have no later
     /// deadline, and are stopped with it.
     ///
-    /// A job that failed, was stopped, or was refused by a full queue or a pool that is shut down says
-    /// so to its handle alone: wait for those that must have done their work.
-    ///
     /// A scoped job costs one allocation more than a plain one, and some short locks.
+    ///
+    /// # Refused jobs
+    /// A job that is refused (a full queue, a pool that is shut down, no thread) is not done, and only its
+    /// handle says so. Wait for every handle whose work must have been done. So it is with one that failed,
+    /// was stopped, or was too late.
     ///
     /// # Blocking
     /// This thread, until the last job has ended; one that never looks whether to stop is waited for,
@@ -35,14 +37,20 @@ impl Pool {
     /// ```
     /// let pool = punctual::Pool::new();
     /// let mut rows = vec![3, 1, 2, 6, 5, 4];
-    /// let mut longest = 0;
-    /// pool.scope(|s| {
-    ///     for half in rows.chunks_mut(3) {
-    ///         s.spawn_blocking(|| half.sort());
-    ///     }
-    ///     s.spawn_blocking(|| longest = 7);
+    /// let sorted = pool.scope(|s| {
+    ///     let halves = rows.chunks_mut(3).map(|half| s.spawn_blocking(|| half.sort()));
+    ///     let halves: Vec<_> = halves.collect(); // all are spawned before one is waited for
+    ///     halves.into_iter().try_for_each(|half| half.wait()) // none was refused
     /// });
-    /// assert_eq!((rows, longest), (vec![1, 2, 3, 4, 5, 6], 7));
+    /// assert!(sorted.is_ok());
+    /// assert_eq!(rows, [1, 2, 3, 4, 5, 6]);
+    ///
+    /// // A pool that is shut down sorts nothing, and says so.
+    /// pool.shutdown().wait();
+    /// let mut rows = [3, 2, 1];
+    /// let sorted = pool.scope(|s| s.spawn_blocking(|| rows.sort()).wait());
+    /// assert!(sorted.unwrap_err().is_rejected());
+    /// assert_eq!(rows, [3, 2, 1]);
     /// ```
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
@@ -52,6 +60,8 @@ impl Pool {
     }
 
     /// As [`scope`](Self::scope), but the end of one job may stop the others; see [`ScopePolicy`].
+    ///
+    /// It gives what `f` gives: the error itself comes from the handle.
     ///
     /// # Panics
     /// As `scope` does.
@@ -84,7 +94,7 @@ impl Pool {
 
 impl Lane {
     /// Runs `f`, which can spawn jobs in this lane that borrow from the caller's stack, and waits for
-    /// them all; see [`Pool::scope`].
+    /// them all; see [`Pool::scope`]. A job that is refused is not done, and only its handle says so.
     ///
     /// # Blocking
     /// This thread, until the last job has ended, as [`Pool::scope`] does.
@@ -98,11 +108,12 @@ impl Lane {
     /// let pool = punctual::Pool::new();
     /// let sorts = pool.lane("sorts").limit(2);
     /// let mut rows = vec![3, 1, 2, 6, 5, 4];
-    /// sorts.scope(|s| {
-    ///     for half in rows.chunks_mut(3) {
-    ///         s.spawn_blocking(|| half.sort());
-    ///     }
+    /// let sorted = sorts.scope(|s| {
+    ///     let (left, right) = rows.split_at_mut(3);
+    ///     let halves = [left, right].map(|half| s.spawn_blocking(|| half.sort()));
+    ///     halves.into_iter().try_for_each(|half| half.wait()) // none was refused
     /// });
+    /// assert!(sorted.is_ok());
     /// assert_eq!((rows, sorts.metrics().returned), (vec![1, 2, 3, 4, 5, 6], 2));
     /// ```
     pub fn scope<'env, F, R>(&self, f: F) -> R
@@ -113,6 +124,8 @@ impl Lane {
     }
 
     /// As [`scope`](Self::scope), but the end of one job may stop the others; see [`ScopePolicy`].
+    ///
+    /// It gives what `f` gives: the error itself comes from the handle.
     ///
     /// # Panics
     /// As [`Pool::scope`] does.
