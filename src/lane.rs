@@ -11,8 +11,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A named share of a pool: a bulkhead. It has no threads of its own, but a limit to how many of its
-/// jobs run at a time, and a queue of its own. At its limit it delays its own jobs only.
+/// A named share of a pool: a bulkhead. It has a limit to how many of its jobs run at a time; at its limit
+/// it delays its own jobs only. In a pool with a queue limit give it a [`queue_limit`](Self::queue_limit),
+/// too: else its waiting jobs take the pool's places, and the others' jobs are refused. It has no threads
+/// of its own, unless it is [`elastic`](Self::elastic).
 ///
 /// Cheap to clone; the clones are one lane.
 ///
@@ -103,6 +105,9 @@ impl Lane {
 
     /// At most so many of its jobs run at a time. 0 counts as 1. Without it there is no limit but the
     /// pool's threads.
+    ///
+    /// Lanes whose limits together reach the pool's most threads can take them all: leave some, or make the
+    /// lane [`elastic`](Self::elastic).
     ///
     /// ```
     /// # let pool = punctual::Pool::new();

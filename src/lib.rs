@@ -110,7 +110,7 @@
 //!    [`on_late`](Job::on_late), or is dropped on the worker. [`JobHandle::stopped`] waits for the
 //!    body's real end.
 //! 6. **A queued job needs no worker to end.** Cancel, timeout and shutdown resolve it at once, and
-//!    free its place in the queue at once, while every worker is busy.
+//!    free its place in the queue and its lane's permit at once, while every worker is busy.
 //! 7. **Told is told.** Once a stop is requested, [`check`](JobContext::check) fails for ever with
 //!    the first cause; each [`on_stop`](JobContext::on_stop) callback runs exactly once; one that
 //!    panics stops neither the others nor the canceller.
@@ -122,7 +122,7 @@
 //!     those still running.
 //! 11. **Bounds hold.** As many jobs wait as the limit allows, and no more, under any number of
 //!     submitters; there are no more threads than allowed, [spare ones](Builder::spare_threads)
-//!     included. A [`Lane`] never exceeds its limit, and a job's permit is held until its body has
+//!     included, but for those that law 12 needs. A [`Lane`] never exceeds its limit, and a job's permit is held until its body has
 //!     really returned, overdue or not.
 //! 12. **Progress.** Waiting, inside a job, for another job of the same pool can not deadlock the pool:
 //!     [`wait`](JobHandle::wait) on a queued job runs it right there, and on a running one lets a spare
@@ -154,6 +154,11 @@
 //! stack does: set [`thread_stack_size`](Builder::thread_stack_size). Where panics abort
 //! (`panic = "abort"`), the first one of a body does, and there is no [`JobError::Panicked`]. So do
 //! clones of a handle that are forgotten without end, when their counter overflows.
+//!
+//! A body that waits for another job of its own pool by other means than that handle's
+//! [`wait`](JobHandle::wait), such as a channel or `block_on`, holds its thread meanwhile. What is
+//! [too late](Rejection::TooLate) is an estimate, by what jobs of that name, lane or place in the source
+//! have lately taken; [`Order::Fifo`] does without.
 //!
 //! Times are counted by [`Instant`](std::time::Instant): changes of the wall clock move none of them.
 //! While the machine sleeps that clock stands still on Linux, and deadlines with it.

@@ -22,7 +22,8 @@ impl Builder {
 
     /// So many more threads there may be while others are stuck: each takes the place of one whose job
     /// is [overdue](crate::Pool::overdue), until that returns, or of one that waits, in a job, for
-    /// another that runs.
+    /// another that runs. A wait that can not run its job (with a time limit, or for a place in the queue)
+    /// gets a thread in its place beyond these, if need be.
     ///
     /// ```
     /// # use std::time::Duration;

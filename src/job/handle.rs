@@ -155,10 +155,14 @@ impl<T, E> JobHandle<T, E> {
         self.cell.head().info()
     }
 
-    /// Blocks this thread until the outcome is there. Needs no runtime.
+    /// Blocks this thread until the outcome is there. Needs no runtime. In a job of the same pool it runs
+    /// that job right here, if it still waits (law 12).
     ///
     /// # Errors
     /// Why there is no value.
+    ///
+    /// # Panics
+    /// If the handle has given its outcome.
     ///
     /// # Examples
     ///
@@ -174,8 +178,14 @@ impl<T, E> JobHandle<T, E> {
 
     /// Blocks this thread until the outcome is there, or for so long; `None` then. The job goes on.
     ///
+    /// It does not run the job here, even in a job of the same pool: a thread takes this one's place
+    /// meanwhile, if need be beyond the most.
+    ///
     /// # Errors
     /// Why there is no value.
+    ///
+    /// # Panics
+    /// If the handle has given its outcome.
     ///
     /// # Examples
     ///
@@ -191,11 +201,14 @@ impl<T, E> JobHandle<T, E> {
         self.wait_deadline(Deadline::after(time))
     }
 
-    /// Blocks this thread until the outcome is there, or until the deadline (an [`Instant`](std::time::Instant) or a
-    /// [`Deadline`]); `None` then. The job goes on.
+    /// As [`wait_timeout`](Self::wait_timeout), until a deadline: an [`Instant`](std::time::Instant) or a
+    /// [`Deadline`].
     ///
     /// # Errors
     /// Why there is no value.
+    ///
+    /// # Panics
+    /// If the handle has given its outcome.
     ///
     /// # Examples
     ///
