@@ -38,6 +38,7 @@ use std::thread;
 /// [`on_unseen_panic`](crate::Builder::on_unseen_panic).
 ///
 /// # Examples
+/// A log of how jobs end:
 ///
 /// ```
 /// use punctual::{JobInfo, Observer, Outcome, Pool};
@@ -55,6 +56,60 @@ use std::thread;
 /// let pool = Pool::builder().observer(Log(send)).build().unwrap();
 /// pool.job().name("report").spawn_blocking(|| ()).wait().unwrap();
 /// assert_eq!(log.recv().unwrap(), "report returned");
+/// ```
+///
+/// And one of what goes wrong. A body hangs beyond its time, and meanwhile the queue is full:
+///
+/// ```
+/// use punctual::{JobInfo, Observer, Pool, Rejection};
+/// use std::sync::mpsc::{self, Sender};
+/// use std::time::Duration;
+///
+/// struct Log(Sender<String>);
+///
+/// impl Log {
+///     fn note(&self, job: &JobInfo, what: &str) {
+///         let _ = self.0.send(format!("{}: {what}", job.name().unwrap_or("a job")));
+///     }
+/// }
+///
+/// impl Observer for Log {
+///     fn accepted(&self, job: &JobInfo) {
+///         self.note(job, "accepted");
+///     }
+///     fn rejected(&self, job: &JobInfo, why: Rejection) {
+///         self.note(job, &format!("rejected, {why}"));
+///     }
+///     fn started(&self, job: &JobInfo) {
+///         self.note(job, "started");
+///     }
+///     fn overdue(&self, job: &JobInfo) {
+///         self.note(job, &format!("overdue on {}", job.thread().unwrap_or("no thread")));
+///     }
+///     fn returned_late(&self, job: &JobInfo) {
+///         self.note(job, "returned late");
+///     }
+/// }
+///
+/// let (send, log) = mpsc::channel();
+/// let pool = Pool::builder().name("db").threads(1..=1).queue_limit(1).observer(Log(send));
+/// let pool = pool.build().unwrap();
+/// let noted = |notes: &[&str]| notes.iter().for_each(|note| assert_eq!(log.recv().unwrap(), *note));
+///
+/// let (go, gate) = mpsc::channel::<()>();
+/// let query = pool.job().name("query").run_timeout(Duration::from_millis(5));
+/// let query = query.spawn_blocking(move || gate.recv());
+/// noted(&["query: accepted", "query: started", "query: overdue on db-1"]);
+/// assert!(query.wait().unwrap_err().is_timed_out());
+///
+/// let report = pool.job().name("report").spawn_blocking(|| ()); // waits for the only thread
+/// noted(&["report: accepted"]);
+/// assert!(pool.job().name("more").spawn_blocking(|| ()).wait().is_err());
+/// noted(&["more: rejected, the queue is full"]);
+///
+/// drop(go);
+/// report.wait().unwrap();
+/// noted(&["query: returned late", "report: started"]);
 /// ```
 #[allow(unused_variables, reason = "their names are for those who write an observer")]
 pub trait Observer: Send + Sync + 'static {

@@ -162,7 +162,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         }
     }
 
-    /// Spawns a body that is given its [context](JobContext) and may fail. It may borrow.
+    /// Spawns a body that is given its [context](JobContext) and may fail. It may borrow. (std's
+    /// `s.spawn(|| …)` is [`spawn_blocking`](Self::spawn_blocking) here.)
     ///
     /// If the pool does not take the job, only the handle says so:
     /// [`JobError::Rejected`](crate::JobError::Rejected).

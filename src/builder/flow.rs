@@ -42,10 +42,24 @@ impl Builder {
     /// In which order jobs of one priority are started.
     ///
     /// ```
-    /// use punctual::Order;
+    /// use punctual::{Order, Pool};
+    /// use std::time::Duration;
     ///
-    /// let pool = punctual::Pool::builder().order(Order::Fifo).build().unwrap();
-    /// # assert!(pool.spawn_blocking(|| ()).wait().is_ok());
+    /// for (order, expected) in [(Order::EarliestDeadline, [1, 2, 3]), (Order::Fifo, [3, 2, 1])] {
+    ///     let pool = Pool::builder().threads(..=1).order(order).build().unwrap();
+    ///     let (go, gate) = std::sync::mpsc::channel::<()>();
+    ///     let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    ///     # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+    ///     let (done, started) = std::sync::mpsc::channel();
+    ///     for minutes in [3, 2, 1] {
+    ///         let done = done.clone();
+    ///         let job = pool.job().timeout(Duration::from_secs(60 * minutes));
+    ///         job.spawn_blocking(move || done.send(minutes));
+    ///     }
+    ///     drop((go, done));
+    ///     assert!(started.iter().eq(expected));
+    ///     # drop(busy);
+    /// }
     /// ```
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;

@@ -38,13 +38,21 @@ impl Pool {
     /// Runs `f` for each input, as a job of its own, so many at a time; gives the outcomes in the
     /// order of the inputs. For settings of these jobs, see [`Job::map`].
     ///
+    /// Iterator methods come after `.into_iter()`. A plain function is written
+    /// `|_, x| -> Checked<_> { Ok(f(x)) }`.
+    ///
     /// # Examples
     ///
     /// ```
+    /// use punctual::Checked;
+    ///
     /// let pool = punctual::Pool::new();
     /// let lengths = pool.map(["Cargo.toml", "README.md", "none"], |_, path| std::fs::read(path));
     /// let lengths: Vec<_> = lengths.into_iter().map(|bytes| bytes.map_or(0, |b| b.len())).collect();
     /// assert!(lengths[0] > 0 && lengths[1] > 0 && lengths[2] == 0);
+    ///
+    /// let upper = pool.map(["a", "b"], |_, word| -> Checked<_> { Ok(word.to_uppercase()) });
+    /// assert!(upper.into_iter().map(Result::unwrap).eq(["A", "B"]));
     /// ```
     #[track_caller]
     pub fn map<I, F, T, E>(&self, inputs: I, f: F) -> Map<I::IntoIter, T, E>

@@ -31,7 +31,8 @@ impl<T, E> JobSet<T, E> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](Self::join_next), and says which job it was.
+    /// As [`join_next`](Self::join_next), and says which job it was: `(id, outcome)`, where tokio's has the
+    /// id inside the `Ok`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -12,13 +12,25 @@ use std::time::Duration;
 /// What happens to a job that finds the queue full.
 ///
 /// # Examples
+/// Who is run of two, where only one can wait:
 ///
 /// ```
 /// use punctual::{Pool, WhenFull};
 ///
-/// let pool =
-///     Pool::builder().queue_limit(100).when_full(WhenFull::DropOldest).build().unwrap();
-/// # assert!(pool.spawn_blocking(|| ()).wait().is_ok());
+/// for (policy, are_run) in [
+///     (WhenFull::Reject, [true, false]),
+///     (WhenFull::DropOldest, [false, true]),
+///     (WhenFull::CallerRuns, [true, true]),
+/// ] {
+///     let pool = Pool::builder().threads(..=1).queue_limit(1).when_full(policy).build().unwrap();
+///     let (go, gate) = std::sync::mpsc::channel::<()>();
+///     let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+///     # while pool.metrics().queued > 0 { std::thread::yield_now(); }
+///     let [old, new] = [1, 2].map(|n| pool.spawn_blocking(move || n));
+///     drop(go);
+///     assert_eq!([old.wait().is_ok(), new.wait().is_ok()], are_run);
+///     # drop(busy);
+/// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -26,8 +38,8 @@ pub enum WhenFull {
     /// It is refused as [`QueueFull`](Rejection::QueueFull).
     #[default]
     Reject,
-    /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), and this one
-    /// takes its place. What it captured is dropped on a thread of the pool, not by who spawns. Where
+    /// The one that has waited longest is refused as [`QueueFull`](Rejection::QueueFull), whatever its
+    /// priority, and this one takes its place. What it captured is dropped on a thread of the pool, not by who spawns. Where
     /// all places are reserved there is none to drop: this one is refused.
     DropOldest,
     /// It is run at once by the thread that spawns it, which is held up so long: until the body has
@@ -41,6 +53,24 @@ pub enum WhenFull {
     /// limits how deep that goes. Bodies that spawn others like themselves, as a walk through a tree
     /// does, may overflow the stack so: let those wait for a place, by [`reserve`](crate::Pool::reserve),
     /// or use [`Reject`](Self::Reject) and [`try_spawn`](crate::Pool::try_spawn).
+    ///
+    /// ```
+    /// use punctual::{Pool, WhenFull};
+    /// use std::thread;
+    ///
+    /// let pool = Pool::builder().threads(..=1).queue_limit(1).when_full(WhenFull::CallerRuns);
+    /// let pool = pool.build().unwrap();
+    /// let (go, gate) = std::sync::mpsc::channel::<()>();
+    /// let busy = pool.spawn_blocking(move || gate.recv()); // takes the only thread
+    /// # while pool.metrics().queued > 0 { thread::yield_now(); }
+    /// let queued = pool.spawn_blocking(|| thread::current().id());
+    /// let one_more = pool.spawn_blocking(|| thread::current().id()); // returns when it has been run
+    /// assert!(one_more.is_finished() && !queued.is_finished());
+    /// assert_eq!(one_more.wait().unwrap(), thread::current().id());
+    /// drop(go);
+    /// assert_ne!(queued.wait().unwrap(), thread::current().id());
+    /// # drop(busy);
+    /// ```
     CallerRuns,
 }
 

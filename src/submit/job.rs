@@ -219,7 +219,10 @@ impl Job {
     /// What its body uses that may hang, such as a mount or a host. While a body with this key is
     /// [overdue](crate::Pool::overdue), further jobs with it are refused, as
     /// [`Rejection::Overdue`](crate::Rejection::Overdue), instead of getting stuck, too. So are those
-    /// in the queue, when their turn comes.
+    /// in the queue, when their turn comes. Of the whole pool, across lanes.
+    ///
+    /// It has no effect on bodies that are never overdue: set a time limit, or a grace for cancels. It does
+    /// not limit how many run at once; that is a lane's [`limit(1)`](crate::Lane::limit).
     ///
     /// ```
     /// # use punctual::{JobError, Rejection};
