@@ -154,25 +154,37 @@ fn a_lanes_priorities_hold_among_those_that_wait_for_a_permit() {
 
 #[test]
 fn a_lane_has_the_defaults_of_what_it_is_within_but_for_its_own() {
+    let clock = ManualClock::new();
     let builder = Pool::builder().threads(2..=2).default_timeout(HOUR).default_grace(HOUR);
-    let pool = builder.build().expect("threads");
+    let pool = builder.clock(&clock).build().expect("threads");
     let hasty = pool.lane("hasty").default_grace(Duration::ZERO).default_timeout(ms(2));
     let patient = hasty.lane("patient").default_grace(HOUR);
-    let last_word = |lane: &Lane| {
-        let job = lane.spawn(|cx| -> punctual::Checked<_> { Ok(cx.sleep(HOUR).is_err()) });
+    let last_word = |job: punctual::Job| {
+        let (send, started) = news();
+        let job = job.spawn(move |cx| -> punctual::Checked<_> {
+            send.send(()).expect("the test listens");
+            Ok(cx.sleep(HOUR).is_err())
+        });
+        started.next();
+        clock.advance(ms(2));
         outcome(job).ok()
     };
-    assert_eq!(last_word(&patient), Some(true), "its own grace, and the outer lane's timeout");
+    let its_own = last_word(patient.job());
+    assert_eq!(its_own, Some(true), "its own grace, and the outer lane's timeout");
     let gate = Gate::default();
     for lane in [&hasty, &hasty.lane("too")] {
-        let deaf = gate.clone();
-        let job = lane.spawn_blocking(move || deaf.pass());
+        let (deaf, (send, started)) = (gate.clone(), news());
+        let job = lane.spawn_blocking(move || {
+            send.send(()).expect("the test listens");
+            deaf.pass();
+        });
+        started.next();
+        clock.advance(ms(2));
         assert!(error(job).is_timed_out(), "with no grace");
     }
     gate.open();
     let plain = pool.lane("plain").job().run_timeout(ms(2));
-    let plain = plain.spawn(|cx| -> punctual::Checked<_> { Ok(cx.sleep(HOUR).is_err()) });
-    assert_eq!(outcome(plain).ok(), Some(true), "the pool's grace");
+    assert_eq!(last_word(plain), Some(true), "the pool's grace");
 }
 
 /// A lane without places of its own has its pool's; one with its own has those alone.
