@@ -30,7 +30,9 @@ use std::time::Duration;
 ///
 /// A job of a lane at its limit that waits, by way of a job of another lane or none, for one more of its
 /// own lane waits for ever: it keeps its permit. So may jobs that wait for one of a lane within their own:
-/// if they keep all permits of their lane, then what came before that one waits for those.
+/// if they keep all permits of their lane, then what came before that one waits for those. So may a job
+/// that waits for a place in its own lane's queue (with [`blocking_reserve`](Self::blocking_reserve), or
+/// a [`map`](Self::map)): what has the place may wait for the permit that the job keeps.
 ///
 /// # Priorities and deadlines
 /// A job of a lane with a limit waits twice: for a permit of the lane, then for a thread, among all jobs

@@ -109,7 +109,8 @@ pub enum Rejection {
     /// [`Order::EarliestDeadline`](crate::Order::EarliestDeadline).
     #[error("it could not have finished in time")]
     TooLate,
-    /// There is no thread to run it, and the system gives no more.
+    /// There is no thread to run it, and the system gives no more. Also where there are threads, but all
+    /// of them wait, inside their jobs and without a limit: they might wait for this one.
     #[error("there is no thread to run it, and the system gives none")]
     NoThread,
     /// A body of the same key is overdue, and has not returned yet. See [`Job::key`](crate::Job::key).

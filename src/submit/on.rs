@@ -39,6 +39,7 @@ pub trait SpawnOn: Open {
 /// Who has it keeps its pool open. No other crate can name it.
 pub trait Open {
     /// The pool, or that of the lane.
+    #[doc(hidden)]
     fn pool(&self) -> &Pool;
 }
 
