@@ -23,6 +23,8 @@ pub(crate) const DEFAULT_POOL_THREADS: usize = 512;
 /// Set for blocking work, which mostly waits.
 const THREADS_PER_CORE: usize = 16;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// With less, a worker of a debug build can overflow its stack without any help by the user.
+const LEAST_STACK: usize = 128 << 10;
 
 /// The settings of a new pool; [`build`](Self::build) makes it.
 ///
@@ -183,13 +185,15 @@ impl Builder {
 
     /// The stack size of each thread, in bytes.
     ///
+    /// Less than 128 KiB counts as that: so much the pool may need for itself.
+    ///
     /// ```
     /// let pool = punctual::Pool::builder().thread_stack_size(32 << 20).build().unwrap();
     /// let large = pool.spawn_blocking(|| std::hint::black_box([0_u8; 4 << 20]).len());
     /// assert_eq!(large.wait().unwrap(), 4 << 20);
     /// ```
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.stack_size = Some(bytes.max(LEAST_STACK));
         self
     }
 
