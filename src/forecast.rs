@@ -48,7 +48,7 @@
 //! is a thread for it, one is tried that has less time left than that.
 //!
 //! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`], or for
-//! as long as [`ENOUGH`] of them take: then one is let through, and is the next to be seen.
+//! as long as [`ENOUGH`] of them take: then all are let through, until enough were seen again.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
