@@ -317,14 +317,14 @@ fn keep_time() {
 #[cfg(target_os = "linux")]
 fn a_process_that_may_have_no_more_threads() {
     const NAME: &str = "a_process_that_may_have_no_more_threads";
-    /// Nobody's. The limit counts all of a user's threads, on the whole machine.
-    const USER: u32 = 65_431;
     if is_child(NAME) {
+        // Nobody's, and no other process's: the limit counts all of a user's threads, on the whole machine.
+        let user = 100_000 + std::process::id();
         let limit = libc::rlimit { rlim_cur: 6, rlim_max: 6 };
         // SAFETY: the struct is there for the call.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &limit) }, 0);
         // SAFETY: no precondition. (All threads of the process change with this one.)
-        if unsafe { libc::setuid(USER) } != 0 {
+        if unsafe { libc::setuid(user) } != 0 {
             return println!("it may not change its user: skipped");
         }
         let build = |threads: usize| Pool::builder().threads(threads..=64).build();
