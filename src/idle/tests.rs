@@ -303,6 +303,31 @@ fn who_waits_is_not_counted_on_where_no_other_is_to_be_had() {
 }
 
 #[test]
+fn entries_are_waited_for_where_nobody_searches() {
+    let idle = Idle::<Name>::new(0, 2);
+    assert!(!idle.is_waited_for(), "there are none");
+    idle.starting();
+    assert!(!idle.announce() && !idle.announce());
+    assert!(!idle.is_waited_for(), "somebody searches");
+    assert!(idle.took(true), "another is to be woken, who does not come");
+    assert!(idle.is_waited_for());
+}
+
+#[test]
+fn who_is_one_too_many_leaves_and_nobody_else() {
+    let idle = Idle::<Name>::new(0, 1);
+    assert!(idle.grow());
+    for _ in 0..2 {
+        idle.starting();
+    }
+    assert!(!idle.leaves(), "there may be two");
+    idle.shrink();
+    assert!(idle.leaves());
+    assert_eq!(idle.counts().total(), 1);
+    assert!(!idle.leaves(), "there may be one");
+}
+
+#[test]
 fn a_new_crew_has_nobody_and_nothing() {
     check(&Idle::new(1, 2), &Record::default(), "new");
 }

@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     told: Mutex<Vec<Told>>,
     /// Who decides the next job waits here until the other end is dropped.
     pub(crate) hold: Mutex<Option<mpsc::Receiver<()>>>,
+    /// Whether another job goes on with what the next one that returns held.
+    pub(crate) hands_on: Mutex<bool>,
 }
 
 impl Fake {
@@ -34,14 +36,18 @@ impl Fake {
         let manual = Manual::new();
         let clock = Clock::Manual(Arc::clone(&manual));
         let keeper = Timekeeper::new(String::new(), clock.clone(), Spawner::default());
-        (manual, Arc::new(Self { clock, keeper, told: Mutex::default(), hold: Mutex::default() }))
+        (manual, Self::by(clock, keeper))
     }
 
     /// One whose timekeeper can not start a thread, and panics when it must.
     pub(crate) fn by_the_systems_clock() -> Arc<Self> {
         let keeper = Timekeeper::new("\0".to_owned(), Clock::System, Spawner::default());
-        let (told, hold) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { clock: Clock::System, keeper, told, hold })
+        Self::by(Clock::System, keeper)
+    }
+
+    fn by(clock: Clock, keeper: Arc<Timekeeper<Bell>>) -> Arc<Self> {
+        let (told, hold, hands_on) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { clock, keeper, told, hold, hands_on })
     }
 
     /// A job that does nothing.
@@ -125,7 +131,7 @@ impl Owner for Fake {
     fn stand_in(&self) {}
 
     fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
-        true
+        !std::mem::take(&mut *self.hands_on.lock())
     }
 
     fn late(&self) {}

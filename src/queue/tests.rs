@@ -217,6 +217,29 @@ fn all_that_waits_can_be_popped_by_anybody() {
 }
 
 #[test]
+fn nobody_in_particular_takes_jobs_in_turns_too() {
+    let set = Set::new();
+    let urgent = |priority: Priority| {
+        let task = set.job(priority);
+        let id = task.head.id;
+        set.queue.class(priority).urgent.push(Deadline::at(Instant::now()), task);
+        id
+    };
+    let pop = |turn| id(set.queue.pop(turn)).expect("there is one");
+    let (low, normal) = (set.push(Priority::Low, 2), set.push(Priority::Normal, 3));
+    let (low_urgent, normal_urgent) = (urgent(Priority::Low), urgent(Priority::Normal));
+    let high = set.push(Priority::High, 3);
+    assert_eq!(pop(1), high[0]);
+    assert_eq!(pop(2 * LOW_TURN), low[0], "and in its second turn one that is not urgent");
+    assert_eq!(pop(LOW_TURN), low_urgent);
+    assert_eq!(pop(2 * NORMAL_TURN), normal[0]);
+    assert_eq!(pop(NORMAL_TURN), normal_urgent);
+    assert_eq!([pop(2), pop(3)], [high[1], high[2]]);
+    assert_eq!([pop(5), pop(6)], [normal[1], normal[2]]);
+    assert_eq!(pop(7), low[1]);
+}
+
+#[test]
 fn sweeping_gives_back_the_dead_and_keeps_the_order_of_the_rest() {
     let set = Set::new();
     let worker = set.quick();

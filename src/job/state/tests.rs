@@ -229,6 +229,27 @@ fn every_step_from_every_state_does_as_the_record_says() {
 }
 
 #[test]
+fn of_two_who_tell_of_a_job_the_later_one_is_told_so() {
+    for worker_is_first in [true, false] {
+        let state = State::new();
+        let [worker, other] = if worker_is_first {
+            [state.told_start(), state.may_tell_overdue()]
+        } else {
+            let other = state.may_tell_overdue();
+            [state.told_start(), other]
+        };
+        assert_eq!([worker, other], [!worker_is_first, worker_is_first], "of its start");
+        let [worker, other] = if worker_is_first {
+            [state.may_tell_late(), state.told_overdue()]
+        } else {
+            let other = state.told_overdue();
+            [state.may_tell_late(), other]
+        };
+        assert_eq!([worker, other], [!worker_is_first, worker_is_first], "of its end");
+    }
+}
+
+#[test]
 fn a_new_job_is_queued_and_nothing_else() {
     Record::default().check(&State::new());
 }

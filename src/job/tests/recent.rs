@@ -56,6 +56,22 @@ fn it_is_forgotten_with_the_users_code() {
     });
     assert!(!knows(&task), "a late value's destructor");
     assert!(outcome(job).is_err());
+    let (task, job) = owner.job(Settings::default(), nothing);
+    *owner.hands_on.lock() = true;
+    assert!(!knows(&task), "what goes on with its permit");
+    assert!(outcome(job).is_ok());
+}
+
+#[test]
+fn a_run_takes_time_from_its_start_on() {
+    let (clock, owner) = Fake::new();
+    let (task, job) = owner.job(Settings::default(), nothing);
+    clock.advance(Duration::from_millis(2));
+    assert_eq!(task.head.run_time(clock.now()), Duration::ZERO, "it was in the queue");
+    assert!(task.execute());
+    clock.advance(Duration::from_millis(3));
+    assert_eq!(task.head.run_time(clock.now()), Duration::from_millis(3));
+    assert!(outcome(job).is_ok());
 }
 
 #[test]
