@@ -53,7 +53,8 @@ fn many_deadlines_are_set_and_taken_back_quickly() {
         assert_eq!(jobs[n * 104_729 % MANY].cancel(), Some(Phase::Queued));
     }
     assert_eq!((pool.metrics().timers, pool.metrics().queued), (0, 0));
-    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    // An alarm: under a sanitizer, on a busy machine, it took 36 s once.
+    assert!(start.elapsed() < 10 * PATIENCE, "{:?}", start.elapsed());
     drop(busy);
 }
 
