@@ -580,7 +580,7 @@ fn jobs_of_a_key_whose_body_is_stuck_are_refused_until_it_returns() {
     let gate = Gate::default();
     let deaf = gate.clone();
     let (started, is_started) = news();
-    let stuck = pool.job().key("mount:/nfs").timeout(ms(20)).spawn_blocking(move || {
+    let stuck = pool.job().key("mount:/nfs").run_timeout(ms(20)).spawn_blocking(move || {
         started.send(()).expect("the test listens");
         deaf.pass();
     });
