@@ -244,8 +244,8 @@ pub use hedge::Hedge;
 pub use histogram::Latencies;
 pub use info::{JobId, JobInfo};
 pub use job::{
-    AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, StopGuard, checkpoint,
-    current,
+    AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, Receive, StopGuard,
+    checkpoint, current,
 };
 pub use lane::Lane;
 pub use load::Load;

@@ -29,16 +29,19 @@ mod handle;
 mod interruptible;
 mod listen;
 mod passage;
+mod recv;
 mod run;
 mod settings;
 mod several;
 mod state;
 mod time;
+mod until;
 mod waiting;
 
 pub use abort::{AbortHandle, CancelOnDrop};
 pub use context::{JobContext, StopGuard, checkpoint, current};
 pub use handle::{Ended, JobHandle, JoinHandle};
+pub use recv::Receive;
 
 pub(crate) use cell::{Body, Cell, Head, Task, new_job};
 pub(crate) use context::{Checkpoint, InBody};
