@@ -182,7 +182,7 @@
 //! | 11 | `builder` `shutdown` `lane` | settings of a pool · its end · bulkheads |
 //! | 12 | `permit` `load` | reserved places · how much there is to do |
 //! | 13 | `submit` | settings of one job |
-//! | 14 | `default_pool` `scope` `hedge` `testing` | the global pool and the drop-in · jobs that borrow from the stack · a second try of slow work · virtual time |
+//! | 14 | `default_pool` `scope` `hedge` `testing` `io` | the global pool and the drop-in · jobs that borrow from the stack · a second try of slow work · virtual time · blocking calls that end with their job |
 //! | 15 | `set` | several jobs together |
 //! | 16 | `map` | one job for each of many inputs |
 //! | 17 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
@@ -200,6 +200,8 @@ mod hedge;
 mod histogram;
 mod idle;
 mod info;
+#[cfg(all(unix, feature = "io"))]
+mod io;
 mod job;
 mod lane;
 mod lifecycle;
@@ -243,6 +245,8 @@ pub use error::{BuildError, Checked, JobError, JoinError, Panic, Rejection, Stop
 pub use hedge::Hedge;
 pub use histogram::Latencies;
 pub use info::{JobId, JobInfo};
+#[cfg(all(unix, feature = "io"))]
+pub use io::{Io, Listener};
 pub use job::{
     AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, Receive, StopGuard,
     checkpoint, current,

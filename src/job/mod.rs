@@ -22,6 +22,8 @@
 
 mod abort;
 pub(crate) mod ambient;
+#[cfg(all(unix, feature = "io"))]
+mod by_clock;
 mod cell;
 mod context;
 mod end;

@@ -1,0 +1,11 @@
+//! The feature `io`: blocking calls that end when their job is stopped, and at its deadline; and what
+//! they leave as it was.
+#![cfg(unix)]
+
+mod blocked;
+mod connections;
+mod places;
+mod streams;
+#[path = "../laws/support.rs"]
+#[allow(dead_code, reason = "shared with others, who use the rest")]
+mod support;

@@ -1,0 +1,311 @@
+//! Reads and writes of sockets, pipes and terminals.
+
+use crate::blocked::{ends, this_thread, until_it_sleeps};
+use crate::places::Place;
+use crate::support::{ms, news, outcome, pool_of};
+use punctual::{Checked, JobError};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::Arc;
+
+/// More than any buffer of the system takes.
+const MUCH: usize = 64 << 20;
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    pipe_with(PipeFlags::CLOEXEC).expect("there are descriptors")
+}
+
+fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let here = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    (here, listener.accept().expect("somebody connects").0)
+}
+
+/// A named pipe, open for both.
+fn fifo() -> (Place, File) {
+    let place = Place::new();
+    mknodat(CWD, &place.0, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a place for it");
+    let file = OpenOptions::new().read(true).write(true).open(&place.0).expect("it is there");
+    (place, file)
+}
+
+/// A terminal and its other side.
+fn terminal() -> (File, OwnedFd) {
+    let other = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&other).expect("it is ours");
+    unlockpt(&other).expect("it is ours");
+    let name = ptsname(&other, Vec::new()).expect("it has one").into_string().expect("it is text");
+    let file = OpenOptions::new().read(true).write(true).open(name).expect("it is there");
+    (file, other)
+}
+
+/// What was open stays in blocking mode.
+fn assert_blocking(fd: impl AsFd) {
+    let flags = fcntl_getfl(fd).expect("it is open");
+    assert!(!flags.contains(OFlags::NONBLOCK), "somebody else's mode was changed");
+}
+
+/// A read of a silent one, which others keep open.
+fn silent<S: AsFd + Send + Sync + 'static>(stream: S) {
+    let stream = Arc::new(stream);
+    let own = Arc::clone(&stream);
+    ends(move |cx| cx.io(&*own).read(&mut [0; 10]));
+    assert_blocking(&*stream);
+}
+
+/// Writes to one that nobody reads.
+fn full<S: AsFd + Send + Sync + 'static>(stream: S) {
+    let stream = Arc::new(stream);
+    let own = Arc::clone(&stream);
+    ends(move |cx| cx.io(&*own).write_all(&vec![0; MUCH]));
+    assert_blocking(&*stream);
+}
+
+#[test]
+fn a_read_of_a_silent_socket_ends() {
+    let (here, _there) = tcp();
+    silent(here);
+    let (here, _there) = UnixStream::pair().expect("there are descriptors");
+    silent(here);
+    let (here, _there) = UnixDatagram::pair().expect("there are descriptors");
+    silent(here);
+}
+
+#[test]
+fn a_write_to_a_full_socket_ends() {
+    let (here, _there) = tcp();
+    full(here);
+    let (here, _there) = UnixStream::pair().expect("there are descriptors");
+    full(here);
+}
+
+#[test]
+fn a_read_of_a_silent_pipe_ends() {
+    let (reads, _writes) = pipe();
+    silent(reads);
+    let (_place, fifo) = fifo();
+    silent(fifo);
+    let (terminal, _other) = terminal();
+    silent(terminal);
+}
+
+#[test]
+fn a_write_to_a_full_pipe_ends() {
+    let (_reads, writes) = pipe();
+    full(writes);
+    let (_place, fifo) = fifo();
+    full(fifo);
+    let (terminal, _other) = terminal();
+    full(terminal);
+}
+
+/// Two jobs read what comes for one: the other must not be left in a blocking read.
+#[test]
+fn one_that_was_too_late_for_what_there_was_still_ends() {
+    for (stream, mut there) in [
+        {
+            let (here, there) = UnixStream::pair().expect("there are descriptors");
+            (OwnedFd::from(here), File::from(OwnedFd::from(there)))
+        },
+        {
+            let (reads, writes) = pipe();
+            (reads, File::from(writes))
+        },
+        {
+            let (_place, fifo) = fifo();
+            (fifo.try_clone().expect("there are descriptors").into(), fifo)
+        },
+    ] {
+        let (pool, stream) = (pool_of(4), Arc::new(stream));
+        for _ in 0..100 {
+            let read = |_| {
+                let stream = Arc::clone(&stream);
+                pool.spawn(move |cx| cx.io(&*stream).read(&mut [0]))
+            };
+            let jobs: Vec<_> = (0..4).map(read).collect();
+            there.write_all(b"x").expect("there is room");
+            while !jobs.iter().any(|job| job.is_finished()) {
+                std::thread::yield_now();
+            }
+            jobs.iter().for_each(|job| job.abort());
+            let got = jobs.into_iter().map(outcome).filter(|read| matches!(read, Ok(1)));
+            assert_eq!(got.count(), 1, "one byte was sent");
+        }
+    }
+}
+
+/// From one to the other, each in a job of its own, in odd pieces.
+fn carries(from: impl AsFd + Send + 'static, to: impl AsFd + Send + 'static) {
+    let pool = pool_of(2);
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let sent = bytes.clone();
+    let writer = pool.spawn(move |cx| -> io::Result<()> {
+        let mut io = cx.io(to);
+        sent.chunks(77_777).try_for_each(|piece| io.write_all(piece))?;
+        io.flush()
+    });
+    let many = bytes.len() as u64;
+    let reader = pool.spawn(move |cx| {
+        let mut read = Vec::new();
+        cx.io(from).take(many).read_to_end(&mut read).map(|_| read)
+    });
+    assert!(outcome(reader).expect("it comes") == bytes);
+    outcome(writer).expect("it is read");
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let (here, there) = tcp();
+    carries(here, there);
+    let (here, there) = UnixStream::pair().expect("there are descriptors");
+    carries(here, there);
+    let (reads, writes) = pipe();
+    carries(reads, writes);
+    let (_place, fifo) = fifo();
+    carries(fifo.try_clone().expect("there are descriptors"), fifo);
+}
+
+#[test]
+fn the_mode_of_a_stream_does_not_matter() {
+    let (here, there) = UnixStream::pair().expect("there are descriptors");
+    here.set_nonblocking(true).expect("it is open");
+    let here = Arc::new(here);
+    let own = Arc::clone(&here);
+    let (started, starts) = news();
+    let job = pool_of(1).spawn(move |cx| {
+        started.send(()).expect("the test listens");
+        cx.io(&*own).read(&mut [0; 10])
+    });
+    starts.next();
+    (&there).write_all(b"late").expect("there is room");
+    assert_eq!(outcome(job).expect("it comes"), 4);
+    assert!(fcntl_getfl(&here).expect("it is open").contains(OFlags::NONBLOCK));
+}
+
+#[test]
+fn a_call_that_has_done_something_says_how_much() {
+    let (reads, writes) = pipe();
+    let (here, _there) = UnixStream::pair().expect("there are descriptors");
+    let job = pool_of(1).spawn(move |cx| -> io::Result<_> {
+        let much = vec![0; MUCH];
+        let into_pipe = cx.io(writes).write(&much)?;
+        let into_socket = cx.io(here).write(&much)?;
+        let mut some = vec![0; MUCH];
+        Ok((into_pipe, into_socket, cx.io(reads).read(&mut some)?))
+    });
+    let (into_pipe, into_socket, from_pipe) = outcome(job).expect("there is room for some");
+    assert!((1..MUCH).contains(&into_pipe) && (1..MUCH).contains(&into_socket));
+    assert_eq!(from_pipe, into_pipe);
+}
+
+#[test]
+fn ends_and_errors_of_a_stream_are_its_own() {
+    let job = pool_of(1).spawn(|cx| -> Checked<()> {
+        let (here, there) = UnixStream::pair().expect("there are descriptors");
+        drop(there);
+        assert_eq!(cx.io(&here).read(&mut [0; 10]).expect("it is over"), 0);
+        let error = cx.io(&here).write(b"nobody reads this").expect_err("it is closed");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        for (reads, writes) in [pipe(), {
+            let (place, fifo) = fifo();
+            drop(fifo);
+            let path = place.0.clone();
+            let writer = std::thread::spawn(move || OpenOptions::new().write(true).open(path));
+            let reads = File::open(&place.0).expect("it is there");
+            let writes = writer.join().expect("no panic").expect("it is there");
+            (reads.into(), writes.into())
+        }] {
+            let error = cx.io(&reads).write(b"x").expect_err("it is for reading");
+            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+            drop(reads);
+            let error = cx.io(&writes).write(b"nobody reads this").expect_err("it is closed");
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        }
+        Ok(())
+    });
+    outcome(job).expect("no assertion fails");
+}
+
+#[test]
+fn a_file_is_read_and_written() {
+    let place = Place::new();
+    let path = place.0.clone();
+    let job = pool_of(1).spawn(move |cx| -> io::Result<String> {
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        cx.io(&file).write_all(b"on disk")?;
+        file.rewind()?;
+        let mut text = String::new();
+        cx.io(&file).read_to_string(&mut text)?;
+        Ok(text)
+    });
+    assert_eq!(outcome(job).expect("there is room"), "on disk");
+}
+
+#[test]
+fn a_call_begun_after_the_stop_does_nothing() {
+    let (here, mut there) = UnixStream::pair().expect("there are descriptors");
+    there.write_all(b"kept").expect("there is room");
+    let job = pool_of(1).spawn(move |cx| -> Checked<_> {
+        cx.token().cancel();
+        let mut io = cx.io(&here);
+        assert!(io.read(&mut [0; 10]).is_err() && io.write(b"x").is_err());
+        Ok(here)
+    });
+    let mut here = outcome(job).expect("it returned Ok");
+    assert_eq!(here.read(&mut [0; 10]).expect("it is there"), 4);
+    there.set_nonblocking(true).expect("it is open");
+    assert_eq!(there.read(&mut [0]).expect_err("nothing was sent").kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_read_of_nothing_waits_for_nothing() {
+    let (here, _there) = tcp();
+    let job = pool_of(1).spawn(move |cx| cx.io(&here).read(&mut []));
+    assert_eq!(outcome(job).expect("there is nothing to wait for"), 0);
+}
+
+/// A job that waits for another of its pool runs that one itself, within its own body.
+#[test]
+fn a_ring_for_the_outer_of_two_jobs_on_a_thread_stops_it_and_not_the_inner() {
+    let (outers, mut to_outer) = UnixStream::pair().expect("there are descriptors");
+    let (inners, mut to_inner) = UnixStream::pair().expect("there are descriptors");
+    let pool = pool_of(1);
+    let own = pool.clone();
+    let (started, starts) = news();
+    let outer = pool.spawn(move |cx| -> Checked<_> {
+        let mut io = cx.io(&outers);
+        started.send(this_thread()).expect("the test listens");
+        assert_eq!(io.read(&mut [0]).expect("it comes"), 1); // from this wait on it has the ring
+        let inner = own.spawn(move |cx| {
+            started.send(this_thread()).expect("the test listens");
+            cx.io(&inners).read(&mut [0])
+        });
+        let read = inner.wait(); // nobody else can run it
+        let stopped = io.read(&mut [0]).expect_err("it is stopped");
+        Ok((read.is_ok(), stopped.kind()))
+    });
+    let thread = starts.next();
+    until_it_sleeps(&thread);
+    to_outer.write_all(b"x").expect("there is room");
+    assert_eq!(starts.next(), thread, "it is run right there");
+    until_it_sleeps(&thread);
+    outer.cancel();
+    until_it_sleeps(&thread); // again
+    to_inner.write_all(b"x").expect("there is room");
+    assert_eq!(outcome(outer).expect("it returned Ok"), (true, ErrorKind::Other));
+}
+
+#[test]
+fn a_deadline_is_not_anticipated() {
+    let (here, _there) = UnixStream::pair().expect("there are descriptors");
+    let job = pool_of(1).job().run_timeout(ms(30)).spawn(move |cx| cx.io(&here).read(&mut [0]));
+    let Err(JobError::TimedOut(stop)) = outcome(job) else { panic!("it waits for ever") };
+    assert!(stop.ran_for() >= ms(30));
+}
