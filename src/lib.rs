@@ -246,7 +246,7 @@ pub use hedge::Hedge;
 pub use histogram::Latencies;
 pub use info::{JobId, JobInfo};
 #[cfg(all(unix, feature = "io"))]
-pub use io::{Io, Listener};
+pub use io::{FileLock, Io, Listener};
 pub use job::{
     AbortHandle, CancelOnDrop, Ended, JobContext, JobHandle, JoinHandle, Receive, StopGuard,
     checkpoint, current,

@@ -12,10 +12,13 @@
 //!    begun after the stop fails and does nothing.
 //! 4. No signals: they interrupt whatever the thread is at, and std answers them by trying again.
 
+mod child;
+mod lock;
 mod net;
 mod nowait;
 mod stream;
 mod wake;
 
+pub use lock::FileLock;
 pub use net::Listener;
 pub use stream::Io;

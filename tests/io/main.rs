@@ -3,7 +3,9 @@
 #![cfg(unix)]
 
 mod blocked;
+mod children;
 mod connections;
+mod locks;
 mod places;
 mod streams;
 #[path = "../laws/support.rs"]
