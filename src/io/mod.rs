@@ -16,6 +16,7 @@ mod child;
 mod lock;
 mod net;
 mod nowait;
+mod resolve;
 mod stream;
 mod wake;
 

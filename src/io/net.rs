@@ -66,7 +66,8 @@ impl JobContext {
     ///
     /// They are tried in order, each for its part of the time that is left: half of it for the first of
     /// two, the rest for the second. So one that does not answer leaves time for the others. Without a
-    /// deadline each has as long as the system takes, which is minutes.
+    /// deadline each has as long as the system takes, which is minutes. Names are looked up by
+    /// [`resolve`](Self::resolve).
     ///
     /// # Errors
     /// The last address's, if none answers; of kind `InvalidInput` if there are none. And if the job is
@@ -80,7 +81,7 @@ impl JobContext {
     /// let pool = punctual::Pool::new();
     /// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     /// let address = listener.local_addr().unwrap();
-    /// let job = pool.spawn(move |cx| cx.connect([address]));
+    /// let job = pool.spawn(move |cx| cx.connect(cx.resolve(&format!("localhost:{}", address.port()))?));
     /// assert_eq!(job.wait().unwrap().peer_addr().unwrap(), address);
     /// ```
     pub fn connect(

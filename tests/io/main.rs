@@ -6,6 +6,7 @@ mod blocked;
 mod children;
 mod connections;
 mod locks;
+mod names;
 mod places;
 mod streams;
 #[path = "../laws/support.rs"]
