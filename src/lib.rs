@@ -74,6 +74,24 @@
 //! }
 //! ```
 //!
+//! # Calls that end
+//! A body that is blocked hears no stop. So it blocks in what ends with its job, which every call of its
+//! context does: with an error of the job, which `?` turns into an [`std::io::Error`] where one is wanted.
+//!
+//! | to wait for | take |
+//! |---|---|
+//! | time | [`sleep`](JobContext::sleep) |
+//! | a message | [`recv`](JobContext::recv): std's channels, and with the feature `crossbeam-channel` that crate's |
+//! | what can only be tried: a lock, a file, a state | [`until`](JobContext::until) |
+//! | what somebody else can cut short: a statement, a condition variable | [`interruptible`](JobContext::interruptible) |
+//! | bytes: a socket, a pipe, a terminal | `io`, of the feature `io` |
+//! | a connection, to make or to accept | `connect`, `accept`, of the feature `io` |
+//! | a child process | `wait_child`, `output`, of the feature `io`: on a stop it is killed and reaped |
+//! | a file's lock | `lock_file`, of the feature `io` |
+//! | a host's addresses | `resolve`, of the feature `io`: on a stop it is left to go on, one thread for each name |
+//!
+//! The feature `io` is for Unix, and complete on Linux; elsewhere it adds nothing.
+//!
 //! # Seeing it
 //! [`Pool::metrics`] is a snapshot: where the jobs are, how those ended that were there, how long they
 //! waited and ran; [`Pool::lanes`] has that of each lane. [`Pool::overdue`] names the bodies that are

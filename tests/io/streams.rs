@@ -2,8 +2,8 @@
 
 use crate::blocked::{ends, this_thread, until_it_sleeps};
 use crate::places::Place;
-use crate::support::{ms, news, outcome, pool_of};
-use punctual::{Checked, JobError};
+use crate::support::{Gate, ms, news, outcome, pool_of};
+use punctual::{Checked, JobError, Pool};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -13,6 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// More than any buffer of the system takes.
 const MUCH: usize = 64 << 20;
@@ -308,4 +309,64 @@ fn a_deadline_is_not_anticipated() {
     let job = pool_of(1).job().run_timeout(ms(30)).spawn(move |cx| cx.io(&here).read(&mut [0]));
     let Err(JobError::TimedOut(stop)) = outcome(job) else { panic!("it waits for ever") };
     assert!(stop.ran_for() >= ms(30));
+}
+
+/// Its timekeeper is stuck in somebody's hook, and has no deputy: the deadline is noticed all the same.
+#[test]
+fn a_deadline_needs_no_timekeeper() {
+    let timekeepers = AtomicU32::new(0);
+    let gate = move |name: &str| match name.ends_with("-timer") {
+        true if timekeepers.fetch_add(1, Ordering::SeqCst) > 0 => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    };
+    let pool = Pool::builder().threads(2..=2).spawn_gate(gate).build().expect("threads");
+    let (held, release) = (Gate::default(), Gate::default());
+    let (is_held, own) = (held.clone(), release.clone());
+    let slow = pool.job().run_timeout(ms(5)).spawn(move |cx| {
+        let (held, hook) = (held.clone(), own.clone());
+        let _guard = cx.on_stop(move |_| {
+            held.open();
+            hook.pass();
+        });
+        own.pass();
+        cx.check()
+    });
+    is_held.pass();
+    let (here, _there) = UnixStream::pair().expect("there are descriptors");
+    let (left, has_left) = news();
+    let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
+        let read = cx.io(&here).read(&mut [0]).map_err(|error| error.kind());
+        left.send(read).expect("the test listens");
+        read
+    });
+    assert_eq!(has_left.next(), Err(ErrorKind::TimedOut));
+    assert!(matches!(outcome(job), Err(JobError::TimedOut(_))));
+    release.open();
+    assert!(matches!(outcome(slow), Err(JobError::TimedOut(_))));
+}
+
+#[test]
+fn a_stream_that_is_used_on_another_thread_hears_the_stop_there() {
+    let (here, mut there) = UnixStream::pair().expect("there are descriptors");
+    let (started, starts) = news();
+    let job = pool_of(1).spawn(move |cx| {
+        let mut io = cx.io(&here);
+        started.send(this_thread()).expect("the test listens");
+        assert_eq!(io.read(&mut [0])?, 1); // here it has waited
+        std::thread::scope(|threads| {
+            let elsewhere = threads.spawn(|| {
+                started.send(this_thread()).expect("the test listens");
+                io.read(&mut [0])
+            });
+            elsewhere.join().expect("no panic")
+        })
+    });
+    let worker = starts.next();
+    until_it_sleeps(&worker);
+    there.write_all(b"x").expect("there is room");
+    let other = starts.next();
+    assert_ne!(worker, other);
+    until_it_sleeps(&other);
+    job.cancel();
+    assert!(matches!(outcome(job), Err(JobError::Cancelled(_))));
 }
