@@ -14,7 +14,7 @@ impl JobContext {
     }
 
     /// As [`check`](Self::check), but looks at the clock, too: the timekeeper may be late, or have other
-    /// things to do. It is done here then what it would do.
+    /// things to do. The job is asked to stop here then; to tell who listens is left to the timekeeper.
     ///
     /// # Errors
     /// If the job was asked to stop, or its deadline has passed. So has it for who holds the context of
@@ -24,7 +24,7 @@ impl JobContext {
         if !self.task().head.owner.clock().is_past(self.deadline()) {
             return Ok(());
         }
-        self.task().stop(Cause::Deadline);
+        self.task().stop_from_within(Cause::Deadline);
         self.check()?;
         Err(Stopped { id: self.id(), cause: Cause::Deadline })
     }

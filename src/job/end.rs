@@ -42,6 +42,22 @@ impl Cell {
         }
     }
 
+    /// As [`stop`](Self::stop), for the job's own body, in the midst of which it is called: that may hold
+    /// what the user's code waits for, as a lock. So all but the request is left to the timekeeper.
+    #[cfg(all(unix, feature = "io"))]
+    pub(super) fn stop_from_within(self: &Task, cause: Cause) {
+        let Requested::First { listening } = self.head.state.request_stop(cause) else { return };
+        let task = Arc::clone(self);
+        let rest = move || {
+            task.await_last_word(cause);
+            if listening {
+                Leftover { task, left: Left::Told(cause) }.finish();
+            }
+        };
+        // It can not fail: a thread is there that watches this job's deadline.
+        let _ = self.head.owner.keeper().ring_soon(Bell::Call(Box::new(rest)));
+    }
+
     /// Ends the job, if it has not started, because its time in the queue is up.
     pub(super) fn expire_queued(&self) {
         let end = Early::Stopped(Cause::Deadline);

@@ -12,8 +12,8 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// More than any buffer of the system takes.
 const MUCH: usize = 64 << 20;
@@ -311,9 +311,8 @@ fn a_deadline_is_not_anticipated() {
     assert!(stop.ran_for() >= ms(30));
 }
 
-/// Its timekeeper is stuck in somebody's hook, and has no deputy: the deadline is noticed all the same.
-#[test]
-fn a_deadline_needs_no_timekeeper() {
+/// Two threads, one of which is taken, and a timekeeper that is stuck in somebody's hook and has no deputy.
+fn with_a_stuck_timekeeper(test: impl FnOnce(&Pool)) {
     let timekeepers = AtomicU32::new(0);
     let gate = move |name: &str| match name.ends_with("-timer") {
         true if timekeepers.fetch_add(1, Ordering::SeqCst) > 0 => Err(ErrorKind::WouldBlock.into()),
@@ -332,17 +331,44 @@ fn a_deadline_needs_no_timekeeper() {
         cx.check()
     });
     is_held.pass();
-    let (here, _there) = UnixStream::pair().expect("there are descriptors");
-    let (left, has_left) = news();
-    let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
-        let read = cx.io(&here).read(&mut [0]).map_err(|error| error.kind());
-        left.send(read).expect("the test listens");
-        read
-    });
-    assert_eq!(has_left.next(), Err(ErrorKind::TimedOut));
-    assert!(matches!(outcome(job), Err(JobError::TimedOut(_))));
+    test(&pool);
     release.open();
     assert!(matches!(outcome(slow), Err(JobError::TimedOut(_))));
+}
+
+#[test]
+fn a_deadline_needs_no_timekeeper() {
+    with_a_stuck_timekeeper(|pool| {
+        let (here, _there) = UnixStream::pair().expect("there are descriptors");
+        let (left, has_left) = news();
+        let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
+            let read = cx.io(&here).read(&mut [0]).map_err(|error| error.kind());
+            left.send(read).expect("the test listens");
+            read
+        });
+        assert_eq!(has_left.next(), Err(ErrorKind::TimedOut));
+        assert!(matches!(outcome(job), Err(JobError::TimedOut(_))));
+    });
+}
+
+/// A hook may wait for what the body holds; it must not be called in the midst of that.
+#[test]
+fn a_deadline_that_a_call_notices_calls_no_hook_right_there() {
+    with_a_stuck_timekeeper(|pool| {
+        let (here, _there) = UnixStream::pair().expect("there are descriptors");
+        let stream = Arc::new(Mutex::new(here));
+        let (left, has_left) = news();
+        let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
+            let hooks = Arc::clone(&stream);
+            let _guard = cx.on_stop(move |_| drop(hooks.lock()));
+            let stream = stream.lock().expect("no panic under it");
+            let read = cx.io(&*stream).read(&mut [0]).map_err(|error| error.kind());
+            left.send(read).expect("the test listens");
+            read
+        });
+        assert_eq!(has_left.next(), Err(ErrorKind::TimedOut));
+        assert!(matches!(outcome(job), Err(JobError::TimedOut(_))));
+    });
 }
 
 #[test]
