@@ -4,11 +4,13 @@
 //! that does, as long as it has time. That job goes on then, and whoever asks for the same name meanwhile
 //! waits for it, too: a resolver that does not answer holds one thread for each name, not for each call.
 
+use crate::deadline::Deadline;
 use crate::error::JobError;
-use crate::job::JobContext;
+use crate::job::{Absence, JobContext};
 use crate::share::{Core, Share, Terms};
 use crate::submit::Job;
 use crate::sync::{Condvar, Mutex};
+use crate::worker::Crew;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -63,6 +65,7 @@ impl JobContext {
         if is_new {
             lookup.begin(lane(&own.core), host, ask);
         }
+        let _waiting = Waiting::begin(&own.core.crew, self);
         lookup.answer(self)
     }
 }
@@ -167,6 +170,24 @@ impl Lookup {
             cx.check()?;
             found = self.told.wait(found);
         }
+    }
+}
+
+/// While it lives, this worker comes for no job. If all wait like this and there is no thread to be had that
+/// the name could be looked up on, the pool refuses that job, rather than leave it to nobody.
+struct Waiting<'a>(&'a Crew, Absence);
+
+impl<'a> Waiting<'a> {
+    fn begin(crew: &'a Arc<Crew>, cx: &JobContext) -> Self {
+        let for_ever = cx.deadline() == Deadline::NEVER;
+        let is_here = crew.is_here();
+        Self(crew, if is_here { crew.one_waits(false, for_ever) } else { Absence::default() })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.one_goes_on(self.1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names. (How a resolver that does not answer is dealt with: the units of `src/io/resolve.rs`.)
 
 use crate::support::{error, outcome, pool_of};
-use punctual::{JobError, Phase};
+use punctual::{JobError, Phase, Pool};
 use std::io::ErrorKind;
 
 #[test]
@@ -39,4 +39,17 @@ fn a_job_that_was_stopped_asks_nobody() {
     });
     assert_eq!(error(job).phase(), Some(Phase::Running));
     assert_eq!(pool.metrics().accepted, 1);
+}
+
+/// Whoever waits for the answer is the only one who could look it up.
+#[test]
+fn where_there_is_no_thread_for_it_a_name_is_not_waited_for() {
+    let gate = |name: &str| match name.ends_with("-1") {
+        true => Ok(()),
+        false => Err(ErrorKind::WouldBlock.into()),
+    };
+    let pool = Pool::builder().threads(1..=1).spawn_gate(gate).build().expect("a thread");
+    let job = pool.spawn(|cx| cx.resolve("localhost:80"));
+    assert!(matches!(error(job), JobError::Failed(_)));
+    assert_eq!(outcome(pool.spawn_blocking(|| 1)).expect("its worker is back"), 1);
 }
