@@ -6,7 +6,7 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::termios::isatty;
 use std::io;
@@ -130,7 +130,7 @@ fn kind(fd: BorrowedFd<'_>) -> io::Result<FileType> {
 /// Whether a call would find something to do: `AGAIN` if not.
 pub(super) fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), Errno> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&now))? {
+    match retry_on_intr(|| poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&now)))? {
         0 => Err(Errno::AGAIN),
         _ => Ok(()),
     }

@@ -11,6 +11,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -142,4 +144,37 @@ fn the_last_addresss_error_is_given() {
     let job = pool.spawn(|cx| cx.connect([]));
     let JobError::Failed(nobody) = error(job) else { panic!("there is none") };
     assert_eq!(nobody.kind(), ErrorKind::InvalidInput);
+}
+
+/// Signals end a look whether there is a connection, as they end every wait.
+#[test]
+fn signals_end_no_wait_for_a_connection() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: what it calls does nothing.
+    unsafe { libc::signal(libc::SIGURG, nothing as extern "C" fn(_) as libc::sighandler_t) };
+    let ((listener, _), pool) = (listener(), pool_of(1));
+    // SAFETY: there is nothing that it could do wrong.
+    let worker = outcome(pool.spawn_blocking(|| unsafe { libc::pthread_self() }));
+    let (worker, listener) = (worker.expect("no panic"), Arc::new(listener));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                // SAFETY: the pool lives on, and with it its only thread.
+                unsafe { libc::pthread_kill(worker, libc::SIGURG) };
+                (0..2_000).for_each(|_| std::hint::spin_loop()); // it must get on
+            }
+        });
+        let accept = |_| {
+            let listener = Arc::clone(&listener);
+            outcome(
+                pool.job()
+                    .run_timeout(Duration::from_micros(30))
+                    .spawn(move |cx| cx.accept(&*listener).map(drop)),
+            )
+        };
+        let failed = (0..5_000).map(accept).find(|end| !matches!(end, Err(JobError::TimedOut(_))));
+        is_over.store(true, Ordering::SeqCst);
+        assert!(failed.is_none(), "{failed:?}");
+    });
 }
