@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, connect, sockopt::socket_error};
-use std::array;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -141,24 +141,37 @@ fn own_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// How many listeners may be accepted from at once, at the least, if no two share a gate.
-const GATES: usize = 64;
-
 /// Accepts from a listener in blocking mode, if there is a connection and nobody else is just at it.
 fn take_ready<L: Listener>(listener: &L) -> io::Result<Option<Accepted<L>>> {
     let fd = listener.as_fd();
-    let Some(_turn) = gate(fd)?.try_lock() else { return Ok(None) };
+    let Some(_turn) = Turn::take(fd)? else { return Ok(None) };
     match is_ready(fd, PollFlags::IN) {
         Ok(()) => listener.take().map(Some),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Who holds this may accept: the same for all descriptors of one listener.
-fn gate(fd: BorrowedFd<'_>) -> io::Result<&'static Mutex<()>> {
-    static ALL: OnceLock<[Mutex<()>; GATES]> = OnceLock::new();
-    let listener = usize::try_from(fstat(fd)?.st_ino).unwrap_or(0);
-    Ok(&ALL.get_or_init(|| array::from_fn(|_| Mutex::default()))[listener % GATES])
+/// Who has it may accept from a listener, known by its inode: that is the same for all its descriptors.
+struct Turn(u64);
+
+/// Those that are just being accepted from.
+fn turns() -> &'static Mutex<BTreeSet<u64>> {
+    static TURNS: OnceLock<Mutex<BTreeSet<u64>>> = OnceLock::new();
+    TURNS.get_or_init(Mutex::default)
+}
+
+impl Turn {
+    fn take(fd: BorrowedFd<'_>) -> io::Result<Option<Self>> {
+        let listener = fstat(fd)?.st_ino;
+        let is_free = turns().lock().insert(listener);
+        Ok(is_free.then(|| Self(listener))) // made only if it is free: who drops one gives it back
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        turns().lock().remove(&self.0);
+    }
 }
 
 type Accepted<L> = (<L as Listener>::Stream, <L as Listener>::Address);
@@ -232,11 +245,22 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let _stream = TcpStream::connect(listener.local_addr().expect("it is bound"));
         let other = listener.try_clone().expect("there are descriptors");
-        let turn = gate(other.as_fd()).expect("it is open").try_lock().expect("nobody has it");
+        let turn = Turn::take(other.as_fd()).expect("it is open").expect("nobody has it");
         assert!(take_ready(&listener).expect("it is open").is_none(), "another is at it");
         drop(turn);
         assert!(take_ready(&listener).expect("it is open").is_some());
         let none = take_ready(&listener).expect_err("there is none left");
         assert_eq!(none.kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn nobody_who_is_at_one_listener_is_in_the_way_of_another() {
+        let listener = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let first = listener();
+        let _turn = Turn::take(first.as_fd()).expect("it is open").expect("nobody has it");
+        for other in std::iter::repeat_with(listener).take(200) {
+            let _stream = TcpStream::connect(other.local_addr().expect("it is bound"));
+            assert!(take_ready(&other).expect("it is open").is_some(), "nobody is at it");
+        }
     }
 }
