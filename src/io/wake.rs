@@ -31,6 +31,11 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after the first wait that was in vain the next begins; each pause is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The wake-up descriptor of one thread.
 struct Wake {
@@ -67,20 +72,36 @@ impl<'a> Waiter<'a> {
     }
 
     /// Rule 1 of io: calls `attempt`, which must not block, and waits for the descriptor as long as
-    /// that gives nothing.
+    /// that gives nothing. One may be said to be ready for ever though it is not, as a socket is that has
+    /// errors queued: so after each wait that was in vain there is a pause.
     pub(super) fn complete<T>(
         &mut self,
         fd: BorrowedFd<'_>,
         events: PollFlags,
         mut attempt: impl FnMut() -> io::Result<Option<T>>,
     ) -> io::Result<T> {
+        let mut pause = None;
         loop {
             self.cx.check()?;
             if let Some(done) = attempt()? {
                 return Ok(done);
             }
+            if let Some(pause) = pause {
+                self.pause(pause)?;
+            }
+            pause = Some(pause.map_or(FIRST_PAUSE, |pause| LONGEST_PAUSE.min(pause * 2)));
             self.wait(PollFd::from_borrowed_fd(fd, events), None)?;
         }
+    }
+
+    /// Waits so long, or until it is rung.
+    fn pause(&mut self, time: Duration) -> io::Result<()> {
+        let wake = &self.watch()?.wake;
+        let time = Timespec::try_from(time).ok();
+        if poll(&mut [PollFd::new(&wake.reads, PollFlags::IN)], time.as_ref()) == Ok(1) {
+            wake.drain(); // whoever waits next looks at the job before it polls (rule 3)
+        }
+        Ok(())
     }
 
     /// Waits until one of the two is ready.
@@ -201,7 +222,6 @@ impl fmt::Debug for Waiter<'_> {
 mod tests {
     use super::*;
     use std::thread;
-    use std::time::Duration;
 
     fn is_rung(wake: &Wake) -> bool {
         let now = Timespec::try_from(Duration::ZERO).expect("it is short");

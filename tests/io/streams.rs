@@ -2,15 +2,15 @@
 
 use crate::blocked::{ends, this_thread, until_it_sleeps};
 use crate::places::Place;
-use crate::support::{Gate, ms, news, outcome, pool_of};
+use crate::support::{Gate, PATIENCE, ms, news, outcome, pool_of};
 use punctual::{Checked, JobError, Pool};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -395,4 +395,40 @@ fn a_stream_that_is_used_on_another_thread_hears_the_stop_there() {
     until_it_sleeps(&other);
     job.cancel();
     assert!(matches!(outcome(job), Err(JobError::Cancelled(_))));
+}
+
+/// A socket with errors queued polls as ready, whether there is something to read or not.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_said_to_be_ready_and_is_not_is_waited_for_in_steps() {
+    let closed = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let nobody = closed.local_addr().expect("it is bound");
+    drop(closed);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.connect(nobody).expect("no packet is sent");
+    let (on, size) = (1_i32, size_of::<i32>() as libc::socklen_t);
+    let (fd, of) = (socket.as_raw_fd(), (libc::IPPROTO_IP, libc::IP_RECVERR));
+    // SAFETY: it is given an integer, and its size.
+    let set = unsafe { libc::setsockopt(fd, of.0, of.1, (&raw const on).cast(), size) };
+    assert_eq!(set, 0);
+    let job =
+        pool_of(1).job().run_timeout(ms(200)).grace(PATIENCE).spawn(move |cx| -> Checked<_> {
+            let mut io = cx.io(&socket);
+            assert_eq!(io.write(b"x").expect("it is sent"), 1);
+            let refused = io.read(&mut [0]).expect_err("nobody has it");
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+            let before = sleeps();
+            assert_eq!(io.read(&mut [0]).expect_err("nothing comes").kind(), ErrorKind::TimedOut);
+            Ok(sleeps() - before)
+        });
+    let slept = outcome(job).expect("it returned Ok");
+    assert!(slept > 1, "it slept {slept} times");
+}
+
+/// How often this thread has waited in the system.
+#[cfg(target_os = "linux")]
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("it is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|number| number.trim().parse().ok()).expect("it says so")
 }
