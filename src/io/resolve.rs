@@ -270,6 +270,18 @@ mod tests {
     }
 
     #[test]
+    fn lookups_are_counted_as_the_jobs_of_every_lane() {
+        let pool = Pool::builder().threads(1..=1).build().expect("a thread");
+        let (asked, asks) = mpsc::channel();
+        let job = pool.spawn(move |cx| cx.resolve_by("localhost:4", silent(&asked)));
+        let gate = next(&asks);
+        let [lane] = &pool.lanes()[..] else { panic!("there is one") };
+        assert_eq!((lane.name.as_str(), lane.accepted, lane.running), ("resolve", 1, 1));
+        drop(gate);
+        outcome(job).expect("it is answered");
+    }
+
+    #[test]
     fn an_answer_is_not_kept_and_an_error_is_everybodys() {
         let pool = Pool::new();
         let fail = |_: &str| Err(io::Error::new(ErrorKind::NotFound, "no such host"));

@@ -55,6 +55,7 @@ pub(crate) struct Share {
 /// What a share is made with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
+    /// Every lane has one, and a pool none.
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) limit: Option<usize>,
     pub(crate) queue_limit: Option<usize>,
@@ -84,12 +85,13 @@ impl Share {
             let limit = limit.max(1);
             Arc::new(Room::new(core.new_places(limit), terms.when_full))
         });
+        let own_counters = terms.name.as_ref().map(|_| Scoreboard::default());
         Arc::new(Self {
             bulkheads: own.into_iter().chain(above).collect(),
             room: room.or_else(|| parent.and_then(|parent| parent.room.clone())),
             core,
             terms,
-            own_counters: parent.map(|_| Scoreboard::default()),
+            own_counters,
             is_elastic,
             is_listed: AtomicBool::new(false),
         })
