@@ -135,9 +135,11 @@ fn own_socket(family: AddressFamily) -> io::Result<OwnedFd> {
 #[cfg(target_vendor = "apple")]
 fn own_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     use rustix::io::{FdFlags, fcntl_setfd};
+    use rustix::net::sockopt::set_socket_nosigpipe;
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     ioctl_fionbio(&socket, true)?;
+    set_socket_nosigpipe(&socket, true)?; // as std does
     Ok(socket)
 }
 

@@ -37,6 +37,9 @@ use std::time::Duration;
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// A longer one is begun anew: where the system counts milliseconds, it can not count 25 days.
+const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The wake-up descriptor of one thread.
 struct Wake {
     reads: OwnedFd,
@@ -118,7 +121,7 @@ impl<'a> Waiter<'a> {
         loop {
             cx.check()?;
             let time = cx.patience().into_iter().chain(limit.remaining()).min();
-            let time = time.and_then(|time| Timespec::try_from(time).ok());
+            let time = time.and_then(|time| Timespec::try_from(time.min(LONGEST_POLL)).ok());
             match poll(&mut fds[..awaited], time.as_ref()) {
                 Ok(0) => {
                     cx.check_by_clock()?;
