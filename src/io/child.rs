@@ -99,10 +99,12 @@ impl JobContext {
     }
 }
 
-/// Its status, which is there when its descriptor is ready.
+/// Its status, which is there when its descriptor is ready. Without descriptors it is asked in steps: that
+/// there are too few is no reason to kill it.
 fn wait(cx: &JobContext, child: &mut Child) -> io::Result<ExitStatus> {
-    match descriptor(child) {
-        Some(fd) => Waiter::new(cx).complete(fd.as_fd(), PollFlags::IN, || child.try_wait()),
+    let mut waiter = Waiter::new(cx);
+    match descriptor(child).filter(|_| waiter.prepare().is_ok()) {
+        Some(fd) => waiter.complete(fd.as_fd(), PollFlags::IN, || child.try_wait()),
         None => cx.until(|| child.try_wait().transpose())?,
     }
 }

@@ -74,6 +74,14 @@ impl<'a> Waiter<'a> {
         Self { limit, ..self }
     }
 
+    /// Makes what it needs to wait on this thread.
+    ///
+    /// # Errors
+    /// If too many descriptors are open for one more.
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        self.watch().map(drop)
+    }
+
     /// Rule 1 of io: calls `attempt`, which must not block, and waits for the descriptor as long as
     /// that gives nothing. One may be said to be ready for ever though it is not, as a socket is that has
     /// errors queued: so after each wait that was in vain there is a pause.
