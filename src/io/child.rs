@@ -56,10 +56,12 @@ impl JobContext {
     /// command and all that it has started in its process group are killed, and it is reaped.
     ///
     /// It is run in a process group of its own. Its standard output and error are collected, whatever was
-    /// set for them; its standard input is as it was set: where that is a terminal,
-    /// [`Stdio::null`] is better. As with [`Command::output`], all must be printed before it is over: a
-    /// process that it leaves behind, and that keeps its output open, is waited for. There is no limit to
-    /// how much is collected.
+    /// set for them. (All that stays set in `command`.) Its standard input is as it was set, and otherwise
+    /// this process's own, which [`Command::output`] does not give it: where that is a terminal or a pipe,
+    /// set [`Stdio::null`]. As there, all must be printed before it is over: a process that it leaves
+    /// behind, and that keeps its output open, is waited for. There is no limit to how much is collected.
+    ///
+    /// One that has changed to another user's rights can not be killed, and is left as it is.
     ///
     /// # Errors
     /// Those of the system, and if the job is asked to stop, as with [`io`](Self::io). The child has been

@@ -28,11 +28,12 @@ impl JobContext {
     ///
     /// # What there is on which system
     /// - Sockets: all of this, on every Unix.
-    /// - Pipes, named ones, too, are not blocked in on Linux. Where `/proc` is not to be had before
-    ///   Linux 6.5, on other systems, and for terminals (which are written byte by byte) and devices,
-    ///   the descriptor is polled before each call. That blocks in one case: another reader or writer of
-    ///   it comes between the two.
-    /// - Files on disk are always ready, and a call takes what the disk takes, stop or not.
+    /// - Pipes are not blocked in on Linux; for named ones, and before Linux 6.5 for all, that takes
+    ///   `/proc`. Without it, on other systems, and for terminals (which are written byte by byte) and
+    ///   devices, the descriptor is polled before each call. That blocks in one case: another reader or
+    ///   writer of it comes between the two.
+    /// - Files count as always ready: a call takes what the disk takes, or who else is behind the file,
+    ///   stop or not.
     ///
     /// # Errors
     /// Those of the stream, and if the job is asked to stop: of kind `TimedOut` by its deadline, otherwise
