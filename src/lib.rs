@@ -85,7 +85,7 @@
 //! | what can only be tried: a lock, a file, a state | [`until`](JobContext::until) |
 //! | what somebody else can cut short: a statement, a condition variable | [`interruptible`](JobContext::interruptible) |
 //! | bytes: a socket, a pipe, a terminal | `io`, of the feature `io` |
-//! | a connection, to make or to accept | `connect`, `accept`, of the feature `io` |
+//! | a connection, to make or to accept | `connect`, `connect_unix`, `accept`, of the feature `io` |
 //! | a child process | `wait_child`, `output`, of the feature `io`: on a stop it is killed and reaped |
 //! | a file's lock | `lock_file`, of the feature `io` |
 //! | a host's addresses | `resolve`, of the feature `io`: on a stop it is left to go on, one thread for each name |

@@ -3,6 +3,9 @@
 //! There is no call that accepts without blocking from a listener in blocking mode, and its mode is its
 //! owner's (rule 2 of io). So such a one is polled, and then accepted from, one job at a time: of many
 //! that see the same connection come, the others must not be left in a blocking accept.
+//!
+//! A connection over the internet is begun, and then waited for. One to a Unix socket is there at once or,
+//! while there is no room at the listener, not begun: nothing says when there is, so it is tried again.
 
 use crate::deadline::Deadline;
 use crate::io::nowait::is_ready;
@@ -12,12 +15,13 @@ use crate::sync::Mutex;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketType, connect, sockopt::socket_error};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, sockopt::socket_error};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::OnceLock;
 
 impl JobContext {
@@ -103,6 +107,40 @@ impl JobContext {
         }
         Err(last)
     }
+
+    /// Connects to the Unix socket at a path.
+    ///
+    /// It is tried at once. While the listener has no room for one more it is tried again, as
+    /// [`until`](Self::until) does: the system tells nobody when there is.
+    ///
+    /// # Errors
+    /// Those of the system: nobody listens there, the path is too long for a socket's. And if the job is
+    /// asked to stop, as with [`io`](Self::io).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixListener;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("punctual-doc-unix-{}", std::process::id()));
+    /// let pool = punctual::Pool::new();
+    /// let listener = UnixListener::bind(&path).unwrap();
+    /// let place = path.clone();
+    /// let stream = pool.spawn(move |cx| cx.connect_unix(place)).wait().unwrap();
+    /// assert_eq!(stream.peer_addr().unwrap().as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
+    pub fn connect_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        self.check()?;
+        let address = SocketAddrUnix::new(path.as_ref())?;
+        let socket = own_socket(AddressFamily::UNIX)?;
+        let attempt = || match connect(&socket, &address) {
+            Err(Errno::AGAIN) => None, // there is no room
+            came_of_it => Some(came_of_it),
+        };
+        let came_of_it = self.until(attempt)?;
+        complete(&mut Waiter::new(self), socket, came_of_it)
+    }
 }
 
 /// A connection to one address.
@@ -112,7 +150,17 @@ fn connect_until(waiter: &mut Waiter<'_>, address: &SocketAddr) -> io::Result<Tc
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let socket = own_socket(family)?;
-    match connect(&socket, address) {
+    let came_of_it = connect(&socket, address);
+    complete(waiter, socket, came_of_it)
+}
+
+/// What came of a connect that does not block: waits for the end of one that was begun.
+fn complete<S: From<OwnedFd>>(
+    waiter: &mut Waiter<'_>,
+    socket: OwnedFd,
+    came_of_it: Result<(), Errno>,
+) -> io::Result<S> {
+    match came_of_it {
         Ok(()) => {}
         Err(Errno::INPROGRESS | Errno::INTR) => {
             waiter.wait(PollFd::new(&socket, PollFlags::OUT), None)?;

@@ -5,7 +5,11 @@ use crate::places::Place;
 use crate::support::{error, ms, news, outcome, pool_of, until};
 use punctual::{JobError, Listener};
 use rustix::fs::{OFlags, fcntl_getfl};
-use rustix::net::{AddressFamily, SocketAddrAny, SocketType, bind, getsockname, listen, socket};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, accept, bind, connect, getsockname,
+    listen, socket,
+};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -58,6 +62,69 @@ fn a_connect_to_one_that_does_not_answer_ends() {
     ends(move |cx| cx.connect([full.address]));
 }
 
+/// A listener at a place, that nobody accepts from, with no room for one more.
+fn full_unix() -> (Place, OwnedFd, Vec<OwnedFd>) {
+    let place = Place::new();
+    let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+    let address = SocketAddrUnix::new(&place.0).expect("it is short");
+    bind(&listener, &address).expect("a place");
+    listen(&listener, 0).expect("it is bound");
+    let mut connected = Vec::new();
+    loop {
+        let one = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+        ioctl_fionbio(&one, true).expect("it is open");
+        match connect(&one, &address) {
+            Ok(()) => connected.push(one),
+            Err(error) => {
+                assert_eq!(error, Errno::AGAIN);
+                return (place, listener, connected);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")] // elsewhere it is an error at once
+fn a_connect_to_a_unix_socket_without_room_ends() {
+    let (place, _listener, _connected) = full_unix();
+    let path = place.0.clone();
+    ends(move |cx| cx.connect_unix(&path));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_unix_socket_is_connected_to_when_there_is_room() {
+    let (place, listener, _connected) = full_unix();
+    let (started, starts) = news();
+    let path = place.0.clone();
+    let job = pool_of(1).spawn(move |cx| {
+        started.send(this_thread()).expect("the test listens");
+        cx.connect_unix(path)
+    });
+    until_it_sleeps(&starts.next());
+    assert!(!job.is_finished());
+    drop(accept(&listener).expect("one has connected"));
+    let stream = outcome(job).expect("there is room");
+    assert!(!fcntl_getfl(&stream).expect("it is open").contains(OFlags::NONBLOCK));
+}
+
+#[test]
+fn what_a_unix_socket_says_is_an_error_at_once() {
+    let (pool, place) = (pool_of(1), Place::new());
+    let path = place.0.clone();
+    let job = pool.spawn(move |cx| cx.connect_unix(path));
+    let JobError::Failed(nowhere) = error(job) else { panic!("there is no such place") };
+    assert_eq!(nowhere.kind(), ErrorKind::NotFound);
+    let path = place.0.clone();
+    drop(UnixListener::bind(&path).expect("a place"));
+    let job = pool.spawn(move |cx| cx.connect_unix(path));
+    let JobError::Failed(refused) = error(job) else { panic!("nobody listens") };
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let job = pool.spawn(|cx| cx.connect_unix("x".repeat(1_000)));
+    let JobError::Failed(long) = error(job) else { panic!("it is too long") };
+    assert_eq!(long.raw_os_error(), Some(Errno::NAMETOOLONG.raw_os_error()));
+}
+
 #[test]
 fn a_connection_is_made_and_accepted() {
     for nonblocking in [false, true] {
@@ -82,9 +149,12 @@ fn a_connection_is_made_and_accepted() {
     }
     let place = Place::new();
     let unix = UnixListener::bind(&place.0).expect("a place");
-    let job = pool_of(1).spawn(move |cx| cx.accept(&unix).map(drop));
-    let _stream = UnixStream::connect(&place.0).expect("it listens");
-    outcome(job).expect("it is connected to");
+    let pool = pool_of(2);
+    let server = pool.spawn(move |cx| cx.io(cx.accept(&unix)?.0).write_all(b"hello"));
+    let path = place.0.clone();
+    let client = pool.spawn(move |cx| std::io::read_to_string(cx.io(cx.connect_unix(path)?)));
+    assert_eq!(outcome(client).expect("it answers"), "hello");
+    outcome(server).expect("it is connected to");
 }
 
 /// What many jobs wait for comes to one; the others must still hear of a stop.
