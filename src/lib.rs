@@ -92,6 +92,17 @@
 //!
 //! The feature `io` is for Unix, and complete on Linux; elsewhere it adds nothing.
 //!
+//! What other crates block in ends, too. Each of these recipes is a file of `examples/`, with a function to
+//! take along, and says what happens at a stop:
+//!
+//! | what ends | recipe |
+//! |---|---|
+//! | a statement of SQLite, and its wait for a lock | `sqlite.rs`, for `rusqlite` |
+//! | a statement of PostgreSQL, at the server, too | `postgres.rs`, for `postgres` |
+//! | a wait for a connection of a pool | `checkout.rs`, for `r2d2` |
+//! | a wait for a `Condvar` | `condvar.rs` |
+//! | a computation | `steps.rs`: a picture, row by row, by `png` |
+//!
 //! # Seeing it
 //! [`Pool::metrics`] is a snapshot: where the jobs are, how those ended that were there, how long they
 //! waited and ran; [`Pool::lanes`] has that of each lane. [`Pool::overdue`] names the bodies that are
