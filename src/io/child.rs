@@ -10,7 +10,7 @@ use crate::io::wake::Waiter;
 use crate::job::JobContext;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -36,7 +36,7 @@ impl JobContext {
     /// # Examples
     ///
     /// ```
-    /// use std::io;
+    /// use std::io::{self, IoSliceMut};
     /// use std::process::Command;
     /// use std::time::Duration;
     ///
@@ -182,7 +182,8 @@ impl Printed {
         let Some(from) = &self.from else { return Ok(false) };
         let before = self.bytes.len();
         self.bytes.resize(before + PIECE, 0);
-        let read = self.nowait.read(from.as_fd(), &mut self.bytes[before..]);
+        let piece = IoSliceMut::new(&mut self.bytes[before..]);
+        let read = self.nowait.read(from.as_fd(), &mut [piece]);
         self.bytes.truncate(before + read.as_ref().ok().copied().flatten().unwrap_or(0));
         match read? {
             None => return Ok(false),

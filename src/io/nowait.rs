@@ -6,11 +6,16 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
-use rustix::io::{Errno, read, retry_on_intr, write};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::io::{Errno, readv, retry_on_intr, write, writev};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send, sendmsg,
+};
 use rustix::termios::isatty;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// The system takes so many pieces in one call.
+const PIECES: usize = 1024;
 
 /// So much can be written to a pipe that polls as ready, on every system.
 const PIPE_ROOM: usize = 512;
@@ -44,17 +49,17 @@ impl Nowait {
     pub(super) fn read(
         &mut self,
         fd: BorrowedFd<'_>,
-        into: &mut [u8],
+        into: &mut [IoSliceMut<'_>],
     ) -> io::Result<Option<usize>> {
+        let pieces = into.len().min(PIECES);
+        let into = &mut into[..pieces];
         loop {
             let done = match &self.0 {
-                Way::Socket => recv(fd, &mut *into, RecvFlags::DONTWAIT).map(|(taken, _)| taken),
+                Way::Socket => receive(fd, into),
                 Way::ByCall => by_call::read(fd, into),
-                Way::Own(own) => read(own, &mut *into),
-                Way::Polled { .. } => {
-                    is_ready(fd, PollFlags::IN).and_then(|()| read(fd, &mut *into))
-                }
-                Way::Plain => read(fd, &mut *into),
+                Way::Own(own) => readv(own, into),
+                Way::Polled { .. } => is_ready(fd, PollFlags::IN).and_then(|()| readv(fd, into)),
+                Way::Plain => readv(fd, into),
             };
             if let Some(done) = self.came_of(fd, done)? {
                 return Ok(done);
@@ -63,15 +68,23 @@ impl Nowait {
     }
 
     /// Writes what there is room for; `None` if that is nothing yet.
-    pub(super) fn write(&mut self, fd: BorrowedFd<'_>, from: &[u8]) -> io::Result<Option<usize>> {
+    pub(super) fn write(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        from: &[IoSlice<'_>],
+    ) -> io::Result<Option<usize>> {
+        let from = &from[..from.len().min(PIECES)];
         loop {
             let done = match &self.0 {
-                Way::Socket => send(fd, from, SENDING),
+                Way::Socket => transmit(fd, from),
                 Way::ByCall => by_call::write(fd, from),
-                Way::Own(own) => write(own, from),
-                Way::Polled { most } => is_ready(fd, PollFlags::OUT)
-                    .and_then(|()| write(fd, from.get(..*most).unwrap_or(from))),
-                Way::Plain => write(fd, from),
+                Way::Own(own) => writev(own, from),
+                Way::Polled { most } => is_ready(fd, PollFlags::OUT).and_then(|()| {
+                    let first = from.iter().find(|piece| !piece.is_empty());
+                    let first: &[u8] = first.map_or(&[], |piece| piece);
+                    write(fd, first.get(..*most).unwrap_or(first))
+                }),
+                Way::Plain => writev(fd, from),
             };
             if let Some(done) = self.came_of(fd, done)? {
                 return Ok(done);
@@ -136,6 +149,24 @@ pub(super) fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), Errn
     }
 }
 
+/// Into one piece, which is the rule, there is a quicker call.
+fn receive(fd: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+    match into {
+        [one] => recv(fd, &mut **one, RecvFlags::DONTWAIT).map(|(taken, _)| taken),
+        many => {
+            let mut nothing_else = RecvAncillaryBuffer::new(&mut []);
+            recvmsg(fd, many, &mut nothing_else, RecvFlags::DONTWAIT).map(|came| came.bytes)
+        }
+    }
+}
+
+fn transmit(fd: BorrowedFd<'_>, from: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    match from {
+        [one] => send(fd, one, SENDING),
+        many => sendmsg(fd, many, &mut SendAncillaryBuffer::default(), SENDING),
+    }
+}
+
 /// With no signal when nobody is there to read, as std has it.
 #[cfg(not(target_vendor = "apple"))]
 const SENDING: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
@@ -152,12 +183,12 @@ mod by_call {
     /// Where the descriptor is at: no other place of it.
     const HERE: u64 = u64::MAX;
 
-    pub(super) fn read(fd: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> {
-        preadv2(fd, &mut [IoSliceMut::new(into)], HERE, ReadWriteFlags::NOWAIT)
+    pub(super) fn read(fd: BorrowedFd<'_>, into: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        preadv2(fd, into, HERE, ReadWriteFlags::NOWAIT)
     }
 
-    pub(super) fn write(fd: BorrowedFd<'_>, from: &[u8]) -> Result<usize, Errno> {
-        pwritev2(fd, &[IoSlice::new(from)], HERE, ReadWriteFlags::NOWAIT)
+    pub(super) fn write(fd: BorrowedFd<'_>, from: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        pwritev2(fd, from, HERE, ReadWriteFlags::NOWAIT)
     }
 
     /// The same pipe by a description that nobody shares.
@@ -171,13 +202,14 @@ mod by_call {
 #[cfg(not(target_os = "linux"))]
 mod by_call {
     use rustix::io::Errno;
+    use std::io::{IoSlice, IoSliceMut};
     use std::os::fd::{BorrowedFd, OwnedFd};
 
-    pub(super) fn read(_: BorrowedFd<'_>, _: &mut [u8]) -> Result<usize, Errno> {
+    pub(super) fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
         Err(Errno::NOSYS)
     }
 
-    pub(super) fn write(_: BorrowedFd<'_>, _: &[u8]) -> Result<usize, Errno> {
+    pub(super) fn write(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<usize, Errno> {
         Err(Errno::NOSYS)
     }
 
@@ -193,14 +225,20 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
+    fn some_of(way: &mut Nowait, from: &impl AsFd, into: &mut [u8]) -> Option<usize> {
+        way.read(from.as_fd(), &mut [IoSliceMut::new(into)]).expect("it is open")
+    }
+
     /// Fills it up, and reads all of that; how much it was.
     fn there_and_back((into, to): (OwnedFd, Nowait), (from, out): (OwnedFd, Nowait)) -> usize {
         let ((mut into_way, mut from_way), mut written, mut read) = ((to, out), 0, 0);
         let mut piece = [7; 10_000];
-        while let Some(some) = into_way.write(into.as_fd(), &piece).expect("it is open") {
+        let nothing = IoSlice::new(&[]); // a piece, too
+        let mut write = |piece| into_way.write(into.as_fd(), &[nothing, IoSlice::new(piece)]);
+        while let Some(some) = write(&piece).expect("it is open") {
             written += some;
         }
-        while let Some(some) = from_way.read(from.as_fd(), &mut piece).expect("it is open") {
+        while let Some(some) = some_of(&mut from_way, &from, &mut piece) {
             read += some;
         }
         assert_eq!(written, read);
@@ -236,13 +274,13 @@ mod tests {
     fn the_way_is_found_once() {
         let (reads, writes) = pipe().expect("there are descriptors");
         let mut way = Nowait::new();
-        assert_eq!(way.read(reads.as_fd(), &mut [0]).expect("it is open"), None);
+        assert_eq!(some_of(&mut way, &reads, &mut [0]), None);
         assert!(!matches!(way.0, Way::Socket));
         drop(writes);
-        assert_eq!(way.read(reads.as_fd(), &mut [0]).expect("it is open"), Some(0), "it is over");
+        assert_eq!(some_of(&mut way, &reads, &mut [0]), Some(0), "it is over");
         let (here, _there) = UnixStream::pair().expect("there are descriptors");
         let mut way = Nowait::new();
-        assert_eq!(way.read(here.as_fd(), &mut [0]).expect("it is open"), None);
+        assert_eq!(some_of(&mut way, &here, &mut [0]), None);
         assert!(matches!(way.0, Way::Socket));
     }
 }

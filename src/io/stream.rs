@@ -4,7 +4,7 @@ use crate::io::nowait::Nowait;
 use crate::io::wake::Waiter;
 use crate::job::JobContext;
 use rustix::event::PollFlags;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
 
 /// A stream as a job uses it: each read and write ends when the job is stopped. See
@@ -50,7 +50,7 @@ impl JobContext {
     /// # Examples
     ///
     /// ```
-    /// use std::io::{self, Read, Write};
+    /// use std::io::{self, IoSlice, IoSliceMut, Read, Write};
     /// use std::net::{TcpListener, TcpStream};
     /// use std::time::Duration;
     ///
@@ -101,8 +101,12 @@ impl<S> Io<'_, S> {
 
 impl<S: AsFd> Read for Io<'_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(into)])
+    }
+
+    fn read_vectored(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let Self { stream, nowait, waiter } = self;
-        if into.is_empty() {
+        if into.iter().all(|piece| piece.is_empty()) {
             return Ok(0); // for which some sockets would wait
         }
         let fd = stream.as_fd();
@@ -112,6 +116,10 @@ impl<S: AsFd> Read for Io<'_, S> {
 
 impl<S: AsFd> Write for Io<'_, S> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(from)])
+    }
+
+    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let Self { stream, nowait, waiter } = self;
         let fd = stream.as_fd();
         waiter.complete(fd, PollFlags::OUT, || nowait.write(fd, from))

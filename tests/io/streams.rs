@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -231,6 +231,49 @@ fn ends_and_errors_of_a_stream_are_its_own() {
         Ok(())
     });
     outcome(job).expect("no assertion fails");
+}
+
+/// Many pieces at once: what is written in some is read in others, in their order.
+#[test]
+fn pieces_are_written_and_read_in_one_call() {
+    let (here, there) = UnixStream::pair().expect("there are descriptors");
+    let (reads, writes) = pipe();
+    let (_place, fifo) = fifo();
+    let fifos_other = fifo.try_clone().expect("there are descriptors").into();
+    let pairs: [(OwnedFd, OwnedFd); 3] =
+        [(here.into(), there.into()), (writes, reads), (fifo.into(), fifos_other)];
+    let job = pool_of(1).spawn(move |cx| -> io::Result<()> {
+        for (to, from) in pairs {
+            let text = [&b""[..], b"one ", b"", b"two ", b"three"].map(IoSlice::new);
+            let written = cx.io(to).write_vectored(&text)?;
+            let (mut first, mut second) = ([0; 6], [0; 100]);
+            let mut into = [&mut first[..], &mut [], &mut second].map(IoSliceMut::new);
+            let read = cx.io(from).read_vectored(&mut into)?;
+            assert_eq!((written, read), (13, 13));
+            assert_eq!((&first, &second[..7]), (b"one tw", &b"o three"[..]));
+        }
+        Ok(())
+    });
+    outcome(job).expect("there is room");
+}
+
+#[test]
+fn more_pieces_than_the_system_takes_are_written_in_part() {
+    let (here, there) = UnixStream::pair().expect("there are descriptors");
+    let (reads, writes) = pipe();
+    let job = pool_of(1).spawn(move |cx| -> io::Result<()> {
+        for (to, from) in [(OwnedFd::from(here), OwnedFd::from(there)), (writes, reads)] {
+            let written = cx.io(to).write_vectored(&[IoSlice::new(b"x"); 3_000])?;
+            let (mut one, mut other) = ([0; 1_000], [0; 3_000]);
+            let mut into: Vec<_> = one.iter_mut().map(std::slice::from_mut).collect();
+            into.extend(other.iter_mut().map(std::slice::from_mut));
+            let mut into: Vec<_> = into.into_iter().map(IoSliceMut::new).collect();
+            let read = cx.io(from).read_vectored(&mut into)?;
+            assert!((1_000..=3_000).contains(&written) && read == written, "{written}, {read}");
+        }
+        Ok(())
+    });
+    outcome(job).expect("there is room");
 }
 
 #[test]
