@@ -103,6 +103,12 @@
 //! | a wait for a `Condvar` | `condvar.rs` |
 //! | a computation | `steps.rs`: a picture, row by row, by `png` |
 //!
+//! # In a server
+//! The feature `tower`, off by default, is for axum, tonic and all else that is made of `tower` services: a
+//! layer that reads how long a request may take and hears of clients that are gone, and a service that
+//! does a request's blocking work on a [`Lane`], ends it with the request, and sheds what would come too
+//! late. It is the module `tower`.
+//!
 //! # Seeing it
 //! [`Pool::metrics`] is a snapshot: where the jobs are, how those ended that were there, how long they
 //! waited and ran; [`Pool::lanes`] has that of each lane. [`Pool::overdue`] names the bodies that are
@@ -212,7 +218,7 @@
 //! | 12 | `permit` `load` | reserved places · how much there is to do |
 //! | 13 | `submit` | settings of one job |
 //! | 14 | `default_pool` `scope` `hedge` `testing` `io` | the global pool and the drop-in · jobs that borrow from the stack · a second try of slow work · virtual time · blocking calls that end with their job |
-//! | 15 | `set` | several jobs together |
+//! | 15 | `set` `tower` | several jobs together · deadlines of requests, and their work on a lane |
 //! | 16 | `map` | one job for each of many inputs |
 //! | 17 | `scenarios` | the assembled pool under shuttle; tests of a build for that only |
 
@@ -260,6 +266,8 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timekeeper;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod unwind;
 mod wakers;
 mod worker;

@@ -86,6 +86,12 @@ impl fmt::Debug for ManualClock {
     }
 }
 
+impl From<&ManualClock> for Clock {
+    fn from(clock: &ManualClock) -> Self {
+        Self::Manual(Arc::clone(&clock.0))
+    }
+}
+
 impl Builder {
     /// Has the pool count its jobs' times by this clock.
     ///
@@ -100,7 +106,7 @@ impl Builder {
     /// assert!(job.wait().unwrap_err().is_timed_out());
     /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
-        self.clock = Clock::Manual(Arc::clone(&clock.0));
+        self.clock = clock.into();
         self
     }
 

@@ -1,5 +1,7 @@
 //! The settings of one job.
 
+#[cfg(feature = "tower")]
+mod served;
 mod spawn;
 
 use crate::deadline::Deadline;
