@@ -35,8 +35,8 @@ use tower_service::Service;
 /// Zero is a time, too: the deadline is now. From the time that it asks for, a [margin](Self::margin) is
 /// taken off; and none is longer than the layer's [limit](Self::limit). A client that asks for none has the
 /// [default timeout](Self::default_timeout), or the limit, whichever is shorter; without these, no deadline.
-/// All is counted from when the layer is called: what came before, as a body that is read slowly, does not
-/// count. Within another such layer, the earlier deadline counts.
+/// All is counted from when the layer is called: for a server, when the request's head has come. Within
+/// another such layer, the earlier deadline counts.
 ///
 /// Anything else in these headers (a sign, an exponent, `NaN`, more digits, 33 characters or more, white
 /// space, nothing, the header twice) is refused at once, and the service inside is not called: with status
