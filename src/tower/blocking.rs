@@ -50,6 +50,9 @@ type Hook<R, E> = Arc<dyn Fn(&JobError<E>) -> Option<Response<R>> + Send + Sync>
 /// permit, for as long as the client takes. Where clients are not trusted let an async handler read it, and
 /// spawn the job then, with [`Limits::job`].
 ///
+/// Until a body has been read or dropped, a server of HTTP/1 may not look whether the client is still there
+/// (hyper does not). So a handler that has no use for it should drop it before it blocks.
+///
 /// # Examples
 ///
 /// ```

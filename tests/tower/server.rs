@@ -127,6 +127,23 @@ fn a_client_that_hangs_up_stops_its_jobs_queued_or_running() {
 }
 
 #[test]
+fn a_client_that_hangs_up_after_a_body_that_nobody_reads_is_heard_of() {
+    let (send, told) = news();
+    let lane = pool_of(1).lane("reports");
+    let sleep = sleeper(send);
+    let service = Blocking::new(lane, move |cx: &JobContext, request: Request| {
+        drop(request); // with its body
+        sleep(cx, Request::default())
+    });
+    let server = Server::of(Router::new().route_service("/", service));
+    let mut client = server.ask("/", "content-length: 5\r\n");
+    client.write_all(b"12345").expect("it reads");
+    assert_eq!(told.next(), None);
+    drop(client);
+    assert!(is_of_client(told.next()));
+}
+
+#[test]
 fn a_client_that_hangs_up_stops_what_its_handler_awaits() {
     let (send, told) = news();
     let lane = pool_of(1).lane("lookups");
