@@ -12,14 +12,14 @@ use std::time::Duration;
 use tower::{Layer, ServiceExt, service_fn};
 
 /// What a layer makes of the request: the response, and the time that the service inside had.
-fn asked(request: Request<String>) -> Result<Option<Duration>, Response<Body<String>>> {
+fn asked(request: Request<String>) -> Result<Option<Duration>, Box<Response<Body<String>>>> {
     let clock = ManualClock::new();
     let layer = DeadlineLayer::new().margin(Duration::ZERO).clock(&clock);
     let response = futures_lite::future::block_on(layer.layer(echo()).oneshot(request));
     let response = response.expect("it can not fail");
     match response.extensions().get::<Limits>() {
         Some(limits) => Ok(limits.deadline().instant().map(|at| at - clock.now())),
-        None => Err(response),
+        None => Err(response.into()),
     }
 }
 
@@ -161,7 +161,7 @@ fn what_is_malformed_is_refused_with_the_reason() {
     ] {
         let request = with(header, value.as_bytes()).expect("it can be sent");
         let Err(response) = asked(request) else { panic!("{header}: {value} is taken") };
-        let (status, kind, text) = run(told(response, "content-type"));
+        let (status, kind, text) = run(told(*response, "content-type"));
         assert_eq!((status, &*kind), (400, "text/plain; charset=utf-8"));
         let start = format!("the header {header} {why}");
         assert!(text.starts_with(&start) && text.contains("such as"), "{value}: {text}");
@@ -175,7 +175,7 @@ fn a_header_that_is_there_twice_is_refused_even_if_both_say_the_same() {
         let Err(response) = asked(get(&[(header, value), (header, value)])) else {
             panic!("it is taken")
         };
-        let (status, _, text) = run(told(response, "-"));
+        let (status, _, text) = run(told(*response, "-"));
         assert!(status == 400 && text.contains("is there more than once"), "{text}");
     }
     // One that is wrong is not made up for by the other.
@@ -190,7 +190,7 @@ fn a_grpc_request_is_refused_in_the_words_of_grpc() {
         assert_eq!(response.headers()["grpc-status"], "3");
         let message = response.headers()["grpc-message"].to_str().expect("text").to_owned();
         assert!(message.starts_with("the header grpc-timeout is not a number"), "{message}");
-        let (status, kind, text) = run(told(response, "content-type"));
+        let (status, kind, text) = run(told(*response, "content-type"));
         assert_eq!((status, &*kind, &*text), (200, "application/grpc", ""));
     }
     for kind in ["application/grp", "text/plain", ""] {
