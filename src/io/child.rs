@@ -36,7 +36,6 @@ impl JobContext {
     /// # Examples
     ///
     /// ```
-    /// use std::io::{self, IoSliceMut};
     /// use std::process::Command;
     /// use std::time::Duration;
     ///
@@ -45,7 +44,8 @@ impl JobContext {
     ///     let mut child = Command::new("sleep").arg("1000").spawn()?;
     ///     cx.wait_child(&mut child)
     /// });
-    /// assert!(job.wait().unwrap_err().is_timed_out());
+    /// assert!(job.wait().unwrap_err().is_timed_out()); // at its deadline
+    /// pool.shutdown().wait(); // until the body has ended: the child is gone
     /// ```
     pub fn wait_child(&self, child: &mut Child) -> io::Result<ExitStatus> {
         drop(child.stdin.take());
