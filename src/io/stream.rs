@@ -50,7 +50,7 @@ impl JobContext {
     /// # Examples
     ///
     /// ```
-    /// use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+    /// use std::io::{self, Read, Write};
     /// use std::net::{TcpListener, TcpStream};
     /// use std::time::Duration;
     ///
