@@ -32,6 +32,11 @@ const STEPS: i32 = 1_000;
 /// as long as the job does. After that its busy timeout is what it was; a handler that somebody had set is
 /// gone, as is a progress handler.
 ///
+/// A transaction that `work` leaves open is rolled back, even if nobody has stopped it. One that was open
+/// before stays open; but SQLite itself rolls it back where the interrupt hits a statement that changes
+/// rows. So who goes on in one after an error asks `is_autocommit` first: what comes next would be
+/// committed by itself.
+///
 /// # Errors
 /// Those of `work`.
 pub(crate) fn with_job<T, E: From<rusqlite::Error>>(

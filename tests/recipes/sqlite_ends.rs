@@ -145,3 +145,20 @@ fn a_transaction_of_the_caller_stays_open() {
     outcome(job).expect("nobody stops it");
     assert!(!connection.lock().expect("no panic under it").is_autocommit());
 }
+
+/// SQLite rolls it back with a statement that changes rows.
+#[test]
+fn an_interrupt_may_end_a_transaction_of_the_caller() {
+    let (pool, connection) = (pool_of(1), Connection::open_in_memory().expect("memory"));
+    connection.execute_batch("CREATE TABLE t (i); BEGIN").expect("none is open");
+    let connection = shared(connection);
+    let own = Arc::clone(&connection);
+    let job = pool.job().run_timeout(ms(20)).spawn(move |cx| {
+        let mut connection = own.lock().expect("no panic under it");
+        let endless = format!("INSERT INTO t {}", ENDLESS.replace("i < 2", "1"));
+        with_job(cx, &mut connection, |connection| connection.execute(&endless, []))
+    });
+    job.wait_stopped();
+    assert!(error(job).is_timed_out());
+    assert!(connection.lock().expect("no panic under it").is_autocommit());
+}
