@@ -19,6 +19,9 @@
 //!
 //! A server that does not answer any more does not answer that request, either: set `connect_timeout`, by
 //! which the request, too, is given up, and `tcp_user_timeout`.
+//! Neither ends the wait for one that takes a connection and then says nothing, to which nobody can send
+//! a cancel, either: a job's handle resolves at its deadline, but its thread waits on. So connect in a lane,
+//! whose limit is how many threads such a server can hold.
 
 use postgres::{Client, Config, NoTls};
 use punctual::{JobContext, JobError, Pool};
@@ -49,7 +52,8 @@ pub(crate) fn with_job<T, E>(
     (came_of_it, is_clean.then_some(client))
 }
 
-/// A client, in no more than the time that the job has left for each address of the server.
+/// A client. Each address of the server has no more than the time that the job has left to take the
+/// connection; what is said on it after that has no limit.
 ///
 /// # Errors
 /// Those of `connect`.
