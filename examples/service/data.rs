@@ -159,18 +159,24 @@ impl Draft {
     fn beside(path: &Path) -> Self {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".filling-{}", std::process::id()));
-        Self(name.into())
+        let draft = Self(name.into());
+        draft.remove(); // that of one that was killed, and had this number
+        draft
     }
 
     fn publish(self, path: &Path) -> anyhow::Result<()> {
         File::open(&self.0)?.sync_all()?;
         fs::rename(&self.0, path).with_context(|| path.display().to_string())
     }
+
+    fn remove(&self) {
+        let _ = fs::remove_file(&self.0); // if it is there
+    }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0); // there is none if it was published
+        self.remove(); // there is none if it was published
     }
 }
 

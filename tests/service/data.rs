@@ -3,6 +3,7 @@
 use crate::server::{Folder, Server, bare_service, service};
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 fn names(folder: &Path) -> Vec<String> {
@@ -17,6 +18,19 @@ fn it_is_filled_at_the_first_start_and_then_taken_as_it_is() {
     assert_eq!(names(first.folder.path()), ["files.db"], "and nothing else is left");
     let again = Server::start_in(Arc::clone(&first.folder), &["--files", "/nowhere"]);
     assert_eq!(again.number("/rows"), 50);
+}
+
+/// As where one that was killed is started anew, and has the number that it had: in a container.
+#[test]
+fn what_a_killed_one_left_is_not_gone_on_with() {
+    let folder = Folder::new();
+    let service = service(&folder, &["--rows", "50"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo half > \"$0.filling-$$\" && exec \"$@\""]).arg(folder.database());
+    command.arg(service.get_program()).args(service.get_args());
+    let server = Server::spawn(Arc::clone(&folder), command);
+    assert_eq!(server.number("/rows"), 50);
+    assert_eq!(names(folder.path()), ["files.db"]);
 }
 
 #[test]

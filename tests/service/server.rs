@@ -32,8 +32,14 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn start_in(folder: Arc<Folder>, args: &[&str]) -> Self {
+        let command = service(&folder, args);
+        Self::spawn(folder, command)
+    }
+
+    /// Started by that command.
+    #[track_caller]
+    pub(crate) fn spawn(folder: Arc<Folder>, mut command: Command) -> Self {
         let errors = folder.path().with_extension("errors"); // beside it: the folder is the test's
-        let mut command = service(&folder, args);
         command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
