@@ -99,6 +99,13 @@ impl<B> Body<B> {
     }
 }
 
+/// One that is empty, for the layers that answer in a service's place.
+impl<B> Default for Body<B> {
+    fn default() -> Self {
+        Self::text(String::new())
+    }
+}
+
 impl<B: http_body::Body<Data = Bytes>> Body<B> {
     /// The response, watched until its end. Servers do not ask a body for its end where they know it: there
     /// is none in an answer to `HEAD`, nor after some status codes, and none is longer than was announced.

@@ -29,7 +29,7 @@ assert_impl_all!(DeadlineLayer: Send, Sync, Unpin, Clone, Debug, Default);
 assert_impl_all!(DeadlineService<Cell<u8>>: Send, Unpin, Clone, Debug);
 assert_impl_all!(DeadlineFuture<Ready<u8>>: Send, Sync, Unpin, Debug);
 assert_impl_all!(Limits: Send, Sync, Unpin, Clone, Debug);
-assert_impl_all!(Body<Cell<u8>>: Send, Unpin, Debug);
+assert_impl_all!(Body<Cell<u8>>: Send, Unpin, Debug, Default);
 assert_impl_all!(Blocking<Cell<u8>, Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Clone, Debug);
 assert_impl_all!(BlockingFuture<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Debug);
 
