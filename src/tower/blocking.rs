@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::submit::Job;
 use crate::unwind;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
@@ -41,8 +41,8 @@ type Hook<R, E> = Arc<dyn Fn(&JobError<E>) -> Option<Response<R>> + Send + Sync>
 /// What the handler returns; or, where there is none, what [`reply`](super::reply) says, with the lane's
 /// predicted wait: 503 and `Retry-After` for what was shed, 504 at the deadline, 500 if the handler failed or
 /// panicked. For gRPC requests, which are those whose content type begins with `application/grpc`, it is
-/// what [`grpc_reply`](super::grpc_reply) says. An error's own text is not sent, and not shown anywhere: see
-/// [`on_error`](Self::on_error). Without that, panics go to the pool's
+/// what [`grpc_reply`](super::grpc_reply) says, with that content type. An error's own text is not sent,
+/// and not shown anywhere: see [`on_error`](Self::on_error). Without that, panics go to the pool's
 /// [`on_unseen_panic`](crate::Builder::on_unseen_panic).
 ///
 /// # The body of a request
@@ -190,7 +190,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> BlockingFuture<R, E> {
-        let is_grpc = reply::is_grpc(request.headers());
+        let grpc = reply::grpc_kind(request.headers());
         let mut job = Limits::of(request.extensions()).job(&self.lane);
         if let Some(name) = &self.name {
             job = job.name(name.clone());
@@ -204,7 +204,7 @@ where
             Some(job.spawn_at(self.location, body).cancel_on_drop())
         };
         let (lane, on_error) = (self.lane.clone(), self.on_error.clone());
-        BlockingFuture { job, lane, on_error, is_grpc }
+        BlockingFuture { job, lane, on_error, grpc }
     }
 }
 
@@ -260,7 +260,8 @@ pub struct BlockingFuture<R, E> {
     job: Option<CancelOnDrop<Response<R>, E>>,
     lane: Lane,
     on_error: Option<Hook<R, E>>,
-    is_grpc: bool,
+    /// The content type of a gRPC request.
+    grpc: Option<HeaderValue>,
 }
 
 impl<R, E> BlockingFuture<R, E> {
@@ -269,10 +270,9 @@ impl<R, E> BlockingFuture<R, E> {
         if let Some(Ok(Some(response))) = told {
             return response.map(Body::inner);
         }
-        let answer = if self.is_grpc {
-            reply::grpc_reply(&error)
-        } else {
-            reply::reply(&error, self.lane.load().predicted_wait)
+        let answer = match &self.grpc {
+            Some(kind) => reply::grpc_reply_in(kind.clone(), &error),
+            None => reply::reply(&error, self.lane.load().predicted_wait),
         };
         match (told, error) {
             (Some(Err(payload)), _) => self.unseen(Panic::new(payload, None)),

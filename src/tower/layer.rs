@@ -221,7 +221,7 @@ where
         let asked = match asked(request.headers()) {
             Ok(asked) => asked,
             Err(why) => {
-                let reply = reply::refuse(why, reply::is_grpc(request.headers()));
+                let reply = reply::refuse(why, request.headers());
                 return DeadlineFuture { state: State::Refused { reply: Some(reply) } };
             }
         };

@@ -108,7 +108,13 @@ pub fn reply<E>(error: &JobError<E>, wait: Duration) -> Response<String> {
 #[must_use]
 pub fn grpc_reply<E>(error: &JobError<E>) -> Response<String> {
     let (code, text) = grpc_status(error);
-    trailers_only(code, text)
+    trailers_only(HeaderValue::from_static("application/grpc"), code, text)
+}
+
+/// The same to a request of this [kind](grpc_kind).
+pub(super) fn grpc_reply_in<E>(kind: HeaderValue, error: &JobError<E>) -> Response<String> {
+    let (code, text) = grpc_status(error);
+    trailers_only(kind, code, text)
 }
 
 /// The gRPC status of a call whose job gave no value: its code's number, and a short message that says
@@ -141,20 +147,20 @@ pub fn grpc_status<E>(error: &JobError<E>) -> (i32, &'static str) {
 }
 
 /// The response to a request whose headers are wrong.
-pub(super) fn refuse(why: Malformed, is_grpc: bool) -> Response<String> {
-    if is_grpc {
-        trailers_only(INVALID_ARGUMENT, &why.to_string())
-    } else {
-        text(StatusCode::BAD_REQUEST, why.to_string())
+pub(super) fn refuse(why: Malformed, headers: &HeaderMap) -> Response<String> {
+    match grpc_kind(headers) {
+        Some(kind) => trailers_only(kind, INVALID_ARGUMENT, &why.to_string()),
+        None => text(StatusCode::BAD_REQUEST, why.to_string()),
     }
 }
 
-/// Whether who sent these headers wants its answer in the words of gRPC.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+/// The content type, if who sent these headers wants its answer in the words of gRPC. The answer has the
+/// same: gRPC-Web's is another than that of plain gRPC.
+pub(super) fn grpc_kind(headers: &HeaderMap) -> Option<HeaderValue> {
     const GRPC: &[u8] = b"application/grpc";
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let start = kind.and_then(|kind| kind.get(..GRPC.len()));
-    start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    let kind = headers.get(CONTENT_TYPE)?;
+    let start = kind.as_bytes().get(..GRPC.len())?;
+    start.eq_ignore_ascii_case(GRPC).then(|| kind.clone())
 }
 
 fn text(status: StatusCode, text: String) -> Response<String> {
@@ -165,10 +171,10 @@ fn text(status: StatusCode, text: String) -> Response<String> {
     response
 }
 
-fn trailers_only(code: i32, message: &str) -> Response<String> {
+fn trailers_only(kind: HeaderValue, code: i32, message: &str) -> Response<String> {
     let mut response = Response::new(String::new());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(HeaderName::from_static("grpc-status"), code.into());
     if let Ok(message) = HeaderValue::from_str(&percent_encoded(message)) {
         headers.insert(HeaderName::from_static("grpc-message"), message);

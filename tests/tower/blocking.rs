@@ -44,7 +44,7 @@ fn reports() -> (impl Fn(&JobContext, Request<String>) -> Answer, News<Option<Ca
 }
 
 fn grpc() -> Request<String> {
-    get(&[("content-type", "application/grpc")])
+    get(&[("content-type", "application/grpc-web+proto")])
 }
 
 /// The status, `Retry-After` and the text of an answer.
@@ -172,7 +172,7 @@ fn a_request_ends_at_its_deadline_queued_or_running() {
     let by_grpc = run(by_grpc).expect("it can not fail");
     assert_eq!(by_grpc.headers()["grpc-status"], "4");
     assert_eq!(by_grpc.headers()["grpc-message"], LATE);
-    assert_eq!(by_grpc.headers()["content-type"], "application/grpc");
+    assert_eq!(by_grpc.headers()["content-type"], "application/grpc-web+proto");
 }
 
 #[test]
