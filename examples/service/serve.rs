@@ -63,8 +63,9 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let drained = service.engine.drain(grace);
-    let closing = graceful.shutdown();
-    let (report, _) = tokio::join!(drained, timeout(grace + LAST_WORDS, closing));
+    let closing = tokio::spawn(graceful.shutdown());
+    let report = drained.await;
+    let _ = timeout(LAST_WORDS, closing).await; // who has not said all, or reads nothing, is cut off
     report
 }
 

@@ -2,6 +2,7 @@
 
 use crate::client::{read, request, send};
 use crate::server::{ENDLESS, Server};
+use std::time::{Duration, Instant};
 
 #[test]
 fn it_ends_at_once_where_there_is_nothing_to_do() {
@@ -16,6 +17,18 @@ fn it_ends_at_once_where_there_is_nothing_to_do() {
         assert_eq!(status, Some(0), "{said}");
         assert!(said.ends_with(" jobs finished, 0 never started, 0 still running\n"), "{said}");
     }
+}
+
+#[test]
+fn who_has_not_said_all_does_not_hold_it_up() {
+    let server = Server::start(&["--patience", "60s", "--grace", "60s"]);
+    let _half = send(server.address, "GET /report HTTP/1.1\r\nHost: serv");
+    assert_eq!(server.get("/lookup?name=lib.rs").status, 200); // so that one is being read
+    let start = Instant::now();
+    server.signal("-TERM");
+    let (said, status) = server.last_words();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(30), "it has waited for it");
 }
 
 #[test]
