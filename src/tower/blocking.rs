@@ -51,7 +51,8 @@ type Hook<R, E> = Arc<dyn Fn(&JobError<E>) -> Option<Response<R>> + Send + Sync>
 /// spawn the job then, with [`Limits::job`].
 ///
 /// Until a body has been read or dropped, a server of HTTP/1 may not look whether the client is still there
-/// (hyper does not). So a handler that has no use for it should drop it before it blocks.
+/// (hyper does not). So a handler that has no use for it should drop it before it blocks. Nor does it look
+/// where a client has sent its next request before it had the answer to this one: then the deadline counts.
 ///
 /// # Examples
 ///
