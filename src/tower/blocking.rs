@@ -275,9 +275,12 @@ impl<R, E> BlockingFuture<R, E> {
             Some(kind) => reply::grpc_reply_in(kind.clone(), &error),
             None => reply::reply(&error, self.lane.load().predicted_wait),
         };
-        match (told, error) {
-            (Some(Err(payload)), _) => self.unseen(Panic::new(payload, None)),
-            (None, JobError::Panicked(panic)) => self.unseen(panic),
+        let was_told = matches!(told, Some(Ok(_)));
+        if let Some(Err(payload)) = told {
+            self.unseen(Panic::new(payload, None));
+        }
+        match error {
+            JobError::Panicked(panic) if !was_told => self.unseen(panic),
             _ => {}
         }
         answer.map(Body::text)

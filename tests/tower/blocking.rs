@@ -261,6 +261,13 @@ fn a_look_at_an_error_that_panics_changes_nothing_and_is_told_of() {
     let mut service = Blocking::new(lane, fails).on_error(|_| quiet_panic("a hook panics"));
     assert_eq!(answer(service.call(get(&[]))).0, 500);
     assert_eq!(unseen.next(), "a hook panics");
+    let (lane, unseen) = lane_of_witness();
+    let panics = |_: &JobContext, _: Request<String>| -> Result<Response<String>, io::Error> {
+        quiet_panic("the handler panics")
+    };
+    let mut service = Blocking::new(lane, panics).on_error(|_| quiet_panic("a hook panics"));
+    assert_eq!(answer(service.call(get(&[]))).0, 500);
+    assert_eq!([unseen.next(), unseen.next()], ["a hook panics", "the handler panics"]);
 }
 
 #[test]
