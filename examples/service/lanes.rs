@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::db::{Database, Trouble};
 use crate::engine::{Engine, Jobs, Late, Numbers, Slow, Started};
+use crate::processors::Processors;
 use crate::questions::Question;
 use crate::reply;
 use axum::extract::Request;
@@ -28,6 +29,7 @@ const CUTS: [f64; 7] = [0.000_1, 0.001, 0.01, 0.1, 0.5, 1.0, 5.0];
 pub(crate) struct Lanes {
     pool: Pool,
     most_threads: usize,
+    processors: Processors,
     lookups: Lane,
     reports: Lane,
     published: Mutex<Published>,
@@ -41,9 +43,13 @@ struct Published {
 }
 
 impl Lanes {
-    pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+    /// This thread, too, leaves the reports' processors to them.
+    pub(crate) fn new(args: &Args, processors: Processors) -> anyhow::Result<Self> {
         let most_threads = LOOKUPS + args.reports(); // room for both lanes
-        let pool = Pool::builder().name("service").threads(..=most_threads).build()?;
+        let pool = Pool::builder().name("service").threads(..=most_threads);
+        processors.keep_off();
+        let off = processors.clone();
+        let pool = pool.on_thread_start(move || off.keep_off()).build()?;
         let lookups = pool.lane("lookups").limit(LOOKUPS).queue_limit(LOOKUPS_WAITING);
         let reports = pool.lane("reports").limit(args.reports()).queue_limit(args.waiting.get());
         let seconds = Matcher::Suffix("_seconds".to_owned());
@@ -55,6 +61,7 @@ impl Lanes {
         };
         Ok(Self {
             most_threads,
+            processors,
             lookups: lookups.priority(Priority::High),
             reports,
             pool,
@@ -70,8 +77,9 @@ impl Engine for Lanes {
 
     fn route(&self, router: Router, question: Question, database: &Arc<Database>) -> Router {
         let lane = if question.is_quick { &self.lookups } else { &self.reports };
-        let database = Arc::clone(database);
+        let (database, processors) = (Arc::clone(database), self.processors.clone());
         let answer = move |_: &JobContext, request: Request| {
+            let _moved = (!question.is_quick).then(|| processors.for_a_report());
             (question.answer)(&database, request.uri()).map(|answer| Json(answer).into_response())
         };
         let service = Blocking::new(lane.clone(), answer).name(question.name).on_error(in_words);
@@ -80,7 +88,11 @@ impl Engine for Lanes {
 
     fn start(&self, slow: Slow) -> Option<Box<dyn Started>> {
         let Slow { name, time, work } = slow;
-        let job = self.reports.job().name(name).timeout(time).try_spawn(|_| work());
+        let processors = self.processors.clone();
+        let job = self.reports.job().name(name).timeout(time).try_spawn(move |_| {
+            let _moved = processors.for_a_report();
+            work()
+        });
         Some(Box::new(job.ok()?.abort_handle()))
     }
 

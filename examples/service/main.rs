@@ -22,11 +22,12 @@
 //! A request has as many seconds as its header `Request-Timeout` says. At the end of them its client
 //! has a 504, and SQLite has stopped working for it; so it has when the client hangs up. Lookups have a
 //! lane of their own, so that nothing holds them up. Reports and scans have another, and where it is
-//! full, or they would come too late, they are refused at once with 503. Ctrl-C and SIGTERM finish
-//! what there is, within `--grace`.
+//! full, or they would come too late, they are refused at once with 503. They run on processors of their
+//! own. Ctrl-C and SIGTERM finish what there is, within `--grace`.
 //!
 //! Read on in this order: `questions` (what is asked), `db` (a statement that ends with its job),
-//! `lanes` (the service on punctual), `plain` (on tokio), `page`, `serve`, and then the rest.
+//! `lanes` and `processors` (the service on punctual), `plain` (on tokio), `page`, `serve`, and then the
+//! rest.
 
 mod args;
 mod bars;
@@ -37,6 +38,7 @@ mod lanes;
 mod load;
 mod page;
 mod plain;
+mod processors;
 mod questions;
 mod reply;
 mod serve;
@@ -50,6 +52,7 @@ use engine::Engine;
 use lanes::Lanes;
 use page::Service;
 use plain::Plain;
+use processors::Processors;
 use std::io::{Write, stdout};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -73,13 +76,19 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(run(args));
+    let processors = Processors::split(args.reports());
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !args.with_tokio {
+        let processors = processors.clone();
+        runtime.on_thread_start(move || processors.keep_off());
+    }
+    let runtime = runtime.enable_all().build()?;
+    let result = runtime.block_on(run(args, processors));
     runtime.shutdown_background(); // which leaves behind what can not be stopped
     result
 }
 
-async fn run(args: &Args) -> anyhow::Result<()> {
+async fn run(args: &Args, processors: Processors) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await;
@@ -88,7 +97,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let database = Arc::new(Database::new(args.database()));
     let engine: Box<dyn Engine> = match args.with_tokio {
         true => Box::new(Plain::default()),
-        false => Box::new(Lanes::new(args)?),
+        false => Box::new(Lanes::new(args, processors)?),
     };
     let mut app = Router::new();
     for question in questions::ALL {

@@ -8,7 +8,7 @@
 //!
 //! Requests are sent when it is their time, at random intervals (Poisson's), whether the server keeps up or
 //! not: an open loop. A latency counts from when a request should have been sent. Clients and servers
-//! share the machine.
+//! share the machine; the clients keep off the processors that punctual's service gives to its reports.
 
 mod client;
 mod drive;
@@ -17,6 +17,7 @@ mod server;
 mod tally;
 
 use crate::args::{Args, processors};
+use crate::processors::Processors;
 use drive::{Requests, Target};
 use server::Server;
 use std::time::Duration;
@@ -67,9 +68,13 @@ fn see(
 ) -> anyhow::Result<Seen> {
     let server = Server::start(args, name)?;
     let target = |slow| Target { address: server.address, lookups: LOOKUPS, slow };
-    drive::open_loop(&target(0.0), requests, time / 10)?; // to warm up
-    let idle = drive::open_loop(&target(0.0), requests, time / 3)?;
-    let loaded = drive::open_loop(&target(rate), requests, time)?;
+    let drive = || -> anyhow::Result<_> {
+        Processors::split(args.reports()).keep_off();
+        drive::open_loop(&target(0.0), requests, time / 10)?; // to warm up
+        let idle = drive::open_loop(&target(0.0), requests, time / 3)?;
+        Ok((idle, drive::open_loop(&target(rate), requests, time)?))
+    };
+    let (idle, loaded) = std::thread::scope(|s| s.spawn(drive).join().expect("no panic"))?;
     let left_at_work = server.statements()?;
     println!("{name:9} at its end: {}", server.end()?);
     Ok(Seen { name, idle, loaded, left_at_work })

@@ -84,7 +84,7 @@ fn draw_lookups(area: &Area<'_>, all: &[Seen]) -> anyhow::Result<()> {
     chart.draw_series(nothing)?.label("thin, dashed: while it is idle").legend(dashes);
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::MiddleRight)
         .background_style(WHITE.mix(0.85))
         .label_font(("sans-serif", 13))
         .draw()?;

@@ -29,6 +29,10 @@ impl Server {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--database").arg(args.database()).args(["--port", "0"]);
         command.arg("--rows").arg(args.rows.to_string());
+        command.arg("--reports").arg(args.reports().to_string());
+        command.arg("--waiting").arg(args.waiting.to_string());
+        command.arg("--timeout").arg(humantime::format_duration(args.timeout).to_string());
+        command.arg("--limit").arg(humantime::format_duration(args.limit).to_string());
         for folder in &args.files {
             command.arg("--files").arg(folder);
         }
