@@ -13,6 +13,7 @@
 //! | 8 a waker panics | `a_waker_that_panics_harms_nobody` |
 //! | 9 who drops the last reference | `the_last_reference_goes_on_either_side` |
 //! | the body's real end, who waits for it | `the_end_of_a_body_against_who_waits_for_it` |
+//! | the end, who only looks | `who_sees_that_a_job_is_over_sees_what_it_did` |
 //! | the drop of its hook, who waits for its end | `the_drop_of_a_hook_against_who_waits_for_the_end` |
 //!
 //! Deadlines: `time/models.rs`. Listeners, tokens, parents: `listen/models.rs`.
@@ -366,6 +367,20 @@ fn the_end_of_a_body_against_who_waits_for_it() {
         assert!(ended || woken.0.get() <= 1);
         assert_eq!(Arc::strong_count(&woken), 1, "nobody keeps the waker");
         drop(job);
+    });
+}
+
+/// Who looks does nothing else: of a look and a step that follows, as in a poll, loom remembers the step.
+/// The body is on this thread, so that it may be over before the look.
+#[test]
+fn who_sees_that_a_job_is_over_sees_what_it_did() {
+    check_all(|| {
+        let (host, data) = (Host::new(Clock::System), Bare::new());
+        let at_work = Arc::clone(&data);
+        let (task, job) = host.job(None, move |_| at_work.touch());
+        let other = thread::spawn(move || !job.is_finished() || data.touch() == 1);
+        assert!(task.execute());
+        assert!(other.join().expect("no panic"), "the body's work is seen");
     });
 }
 

@@ -165,7 +165,7 @@ fn sweeps_against_pops() {
 }
 
 /// Jobs that spawn jobs: those in the deque of a worker that is stuck are stolen, by all classes'
-/// rules, and each is run once.
+/// rules, and each is run once. It waits at gates: in a wait for the jobs themselves it would run them.
 fn stealing_from_a_stuck_worker() {
     let pool = builder().threads(1..=4).build().expect("threads");
     let books = Books::default();
@@ -175,11 +175,23 @@ fn stealing_from_a_stuck_worker() {
     let job = pool.spawn(entry.body(move |cx| {
         let priorities = [Priority::Normal, Priority::Low, Priority::Normal, Priority::High];
         let entries = priorities.map(|_| theirs.entry());
+        let gates = priorities.map(|_| Gate::default());
         let job = |n: usize| if n == 2 { cx.job() } else { own.job() };
-        let jobs: Vec<_> =
-            (0..4).map(|n| job(n).priority(priorities[n]).spawn(entries[n].looks(1))).collect();
+        let jobs: Vec<_> = (0..4)
+            .map(|n| {
+                let gate = gates[n].clone();
+                let body = entries[n].body(move |_| {
+                    gate.open();
+                    Checked::Ok(())
+                });
+                job(n).priority(priorities[n]).spawn(body)
+            })
+            .collect();
+        for gate in &gates {
+            gate.pass(); // only others can run it
+        }
         for (job, entry) in jobs.into_iter().zip(&entries) {
-            returned(entry.enter(&job.wait())); // only others can run it
+            returned(entry.enter(&job.wait()));
         }
         Checked::Ok(())
     }));
