@@ -7,11 +7,16 @@
 //! 2. Nobody waits while a permit is free: who finds none free waits in the same step, and a permit that
 //!    is given back goes to who waits, in the same step.
 //! 3. A job that ended while it waited leaves its entry, until that is found or swept away.
+//!
+//! How long a job waits here hangs on all that pass, from whichever lane they come: so their pace is kept
+//! here.
 
+use crate::forecast::Pace;
 use crate::job::{Next, Passage, Task};
 use crate::queue::{Order, Queue};
-use crate::sync::{MODEL, Mutex};
+use crate::sync::{MODEL, Mutex, Ordering, Statistic};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// So many ended jobs may wait beyond as many as there are live ones.
 const DEAD_ALLOWED: usize = if MODEL { 1 } else { 64 };
@@ -20,6 +25,9 @@ pub(crate) struct Bulkhead {
     limit: usize,
     line: Mutex<Line>,
     queue: Queue,
+    pace: Pace,
+    /// How many bodies have been called of jobs that passed, and have not returned.
+    running: Statistic,
 }
 
 /// Rule 1.
@@ -36,7 +44,8 @@ struct Line {
 
 impl Bulkhead {
     pub(crate) fn new(limit: usize, order: Order) -> Self {
-        Self { limit, line: Mutex::default(), queue: Queue::new(order) }
+        let (pace, running) = Default::default();
+        Self { limit, line: Mutex::default(), queue: Queue::new(order), pace, running }
     }
 
     /// Lets a job through that comes to this bulkhead, which has this number on its way; gives where it
@@ -132,6 +141,31 @@ impl Bulkhead {
 
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// The body of a job that has passed is called, at this moment.
+    pub(crate) fn started(&self, at: Instant) {
+        self.pace.started(at);
+        // ORDERING: Release pairs with the Acquire in `all_run`: who sees it run sees when it started.
+        self.running.fetch_add(1, Ordering::Release);
+    }
+
+    /// It has returned, after so long.
+    pub(crate) fn returned(&self, took: Duration) {
+        self.pace.saw(took);
+        // ORDERING: Relaxed; nothing hangs on it but an estimate.
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether so many run as may. One that has a permit may still wait for a thread.
+    pub(crate) fn all_run(&self) -> bool {
+        // ORDERING: Acquire, see `started`.
+        self.running.load(Ordering::Acquire) >= self.limit as u64
+    }
+
+    /// How long those take that pass.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     fn take(&self, line: &mut Line) {

@@ -50,8 +50,9 @@
 //! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`], or for
 //! as long as [`ENOUGH`] of them take: then all are let through, until enough were seen again.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, Statistic};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// So many jobs of a kind must have been seen.
@@ -107,25 +108,51 @@ pub(crate) struct Needs {
     pub(crate) high: Duration,
 }
 
-/// How long a job takes on average, of late; in nanoseconds.
+/// How long jobs take on average, of late, and when the last of them was started.
 #[derive(Debug, Default)]
-pub(crate) struct Pace(AtomicU64);
+pub(crate) struct Pace {
+    /// In nanoseconds.
+    mean: AtomicU64,
+    /// When the first body was called; and how long after that the last, in nanoseconds.
+    first_start: OnceLock<Instant>,
+    last_start: Statistic,
+}
 
 impl Pace {
+    /// A body is called, at this moment.
+    pub(crate) fn started(&self, at: Instant) {
+        let since_first = at.saturating_duration_since(*self.first_start.get_or_init(|| at));
+        // ORDERING: Relaxed; who counts the job as running releases it to who sees that. Two that start
+        // at once may overwrite each other: it is for an estimate.
+        self.last_start.store(nanos(since_first), Ordering::Relaxed);
+    }
+
+    /// How long ago, at `now`, the last body was called; zero if none ever was.
+    pub(crate) fn since_last_start(&self, now: Instant) -> Duration {
+        // ORDERING: Relaxed; who has seen the job counted sees this, too, or a later one.
+        let last = Duration::from_nanos(self.last_start.load(Ordering::Relaxed));
+        self.first_start.get().map_or(Duration::ZERO, |first| {
+            now.saturating_duration_since(*first).saturating_sub(last)
+        })
+    }
+
+    /// A body took so long.
     pub(crate) fn saw(&self, took: Duration) {
         // ORDERING: Relaxed, as in `Forecasts::saw`.
-        let (before, took) = (self.0.load(Ordering::Relaxed), nanos(took));
+        let (before, took) = (self.mean.load(Ordering::Relaxed), nanos(took));
         let next = match before {
             0 => took,
             _ if took > before => before + (took - before) / 16,
             _ => before - (before - took) / 16,
         };
-        self.0.store(next, Ordering::Relaxed);
+        self.mean.store(next, Ordering::Relaxed);
     }
 
-    pub(crate) fn mean(&self) -> Duration {
+    /// How long so many jobs take one after the other, if they take as long as others lately did.
+    pub(crate) fn time_for(&self, jobs: usize) -> Duration {
         // ORDERING: Relaxed, as in `saw`.
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+        let mean = Duration::from_nanos(self.mean.load(Ordering::Relaxed));
+        mean.saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX))
     }
 }
 

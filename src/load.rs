@@ -1,8 +1,8 @@
 //! How much there is to do: for servers that shed load early.
 
 use crate::bulkhead::Bulkhead;
+use crate::forecast::Pace;
 use crate::lane::Lane;
-use crate::metrics::Scoreboard;
 use crate::pool::Pool;
 use crate::share::{Core, Share};
 use std::sync::Arc;
@@ -51,8 +51,8 @@ pub struct Load {
     /// within; of an elastic one, which brings its own threads, the least of those limits alone.
     pub limit: usize,
     /// How long a job without a deadline that came now would wait, if the others take as long as they
-    /// lately did: for a thread, or until its lane lets it through, whichever is longer. Zero while not
-    /// all that can run do. What a lane holds back does not count for others.
+    /// lately did: for a thread, or until its lane and those that it is within let it through, whichever
+    /// is longest. Zero while not all that can run do. What a lane holds back does not count for others.
     ///
     /// While nothing has been started for longer than jobs lately took, those that run are taken to need
     /// as long again: so it grows where all of them hang, and there is an estimate before a first job has
@@ -96,13 +96,12 @@ impl Lane {
 
 impl Share {
     fn load(&self) -> Load {
-        let board = self.board();
-        let [queued, running] = board.now();
+        let [queued, running] = self.board().now();
+        // Each by the pace of all that pass it: this lane's own may all be quick, or there were none.
         let for_permit = |bulkhead: &Arc<Bulkhead>| {
             let rounds = (bulkhead.waiting()? + 1).div_ceil(bulkhead.limit());
-            // One that has a permit may still wait for a thread: then the last start says nothing.
-            let all_run = running >= bulkhead.limit();
-            Some(self.core.time_for(board, rounds, all_run))
+            // While not all run, one waits for a thread: then the last start says nothing.
+            Some(self.core.time_for(bulkhead.pace(), rounds, bulkhead.all_run()))
         };
         let for_permits = self.way().iter().filter_map(for_permit).max();
         let for_thread = if self.is_elastic { None } else { self.core.wait_for_thread() };
@@ -127,17 +126,17 @@ impl Core {
         // Jobs may run on one thread inside of others, or on a caller's: so both.
         let all_busy = running >= most && counts.total().saturating_sub(away) >= most;
         let rounds = (self.crew.queued() + 1).div_ceil(self.crew.own_threads().max(1));
-        all_busy.then(|| self.time_for(&self.counters, rounds, true))
+        all_busy.then(|| self.time_for(self.counters.pace(), rounds, true))
     }
 
     /// How long so many rounds of jobs take, if each takes as long as jobs lately did. While all run that
     /// can, one round is under way, and since the last start nothing has ended: so that round is taken to
     /// need as long again. (By the last start, not the first: one body that hangs beside others that do
     /// not is no reason to send everybody away.) Where no job has returned yet, all rounds are as that one.
-    fn time_for(&self, board: &Scoreboard, rounds: usize, all_run: bool) -> Duration {
-        let lately = board.time_for(1);
+    fn time_for(&self, pace: &Pace, rounds: usize, all_run: bool) -> Duration {
+        let lately = pace.time_for(1);
         let so_far =
-            if all_run { board.since_last_start(self.clock().now()) } else { Duration::ZERO };
+            if all_run { pace.since_last_start(self.clock().now()) } else { Duration::ZERO };
         let first = lately.max(so_far);
         let next = if lately.is_zero() { first } else { lately };
         let others = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX);

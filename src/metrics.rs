@@ -10,7 +10,6 @@ use crate::job::Tally;
 use crate::priority::Priority;
 use crate::stop::Phase;
 use crate::sync::{AtomicU64, Ordering, Statistic};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A snapshot of a pool's numbers.
@@ -166,9 +165,6 @@ struct Workers {
     /// How many of those whose handle had resolved without them have returned.
     late: Statistic,
     pace: Pace,
-    /// When the first body was called; and how long after that the last, in nanoseconds.
-    first_start: OnceLock<Instant>,
-    last_start: Statistic,
 }
 
 impl Scoreboard {
@@ -191,12 +187,7 @@ impl Scoreboard {
 
     /// A worker has started a job, at this moment.
     pub(crate) fn started(&self, priority: Priority, queue_wait: Duration, at: Instant) {
-        let workers = &self.workers.0;
-        let since_first = at.saturating_duration_since(*workers.first_start.get_or_init(|| at));
-        let nanos = u64::try_from(since_first.as_nanos()).unwrap_or(u64::MAX);
-        // ORDERING: Relaxed; the Release of the count below brings it to who sees the job run. Two that
-        // start at once may overwrite each other: it is for an estimate.
-        workers.last_start.store(nanos, Ordering::Relaxed);
+        self.workers.0.pace.started(at); // before it is counted
         self.queue_wait[class(priority)].record(queue_wait);
     }
 
@@ -252,20 +243,9 @@ impl Scoreboard {
         [between(accepted, started + claimed), between(started, self.run_time.count())]
     }
 
-    /// How long ago, at `now`, the last body was called; zero if none ever was.
-    pub(crate) fn since_last_start(&self, now: Instant) -> Duration {
-        let workers = &self.workers.0;
-        // ORDERING: Relaxed; who has seen the job run by `now()` sees this, too, or a later one.
-        let last = Duration::from_nanos(workers.last_start.load(Ordering::Relaxed));
-        let first = workers.first_start.get();
-        first.map_or(Duration::ZERO, |first| {
-            now.saturating_duration_since(*first).saturating_sub(last)
-        })
-    }
-
-    /// How long so many jobs take one after the other, if they take as long as others lately did.
-    pub(crate) fn time_for(&self, jobs: usize) -> Duration {
-        self.workers.0.pace.mean().saturating_mul(u32::try_from(jobs).unwrap_or(u32::MAX))
+    /// How long they take.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.workers.0.pace
     }
 
     /// All but the numbers of threads and timers.

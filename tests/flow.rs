@@ -701,6 +701,50 @@ fn the_load_of_a_lane_foresees_what_hangs_in_it() {
     outcome(let_through).expect("it returns");
 }
 
+/// A lane's own jobs say nothing of those that it waits for in the lanes that it is within.
+#[test]
+fn the_load_of_a_lane_is_by_the_pace_of_each_lane_that_it_is_within() {
+    let clock = ManualClock::new();
+    let pool = Pool::builder().threads(2..=2).clock(&clock).build().expect("threads");
+    let outer = pool.lane("outer").limit(1);
+    let (inner, untried) = (outer.lane("inner").limit(2), outer.lane("untried").limit(4));
+    let own = clock.clone();
+    outcome(inner.spawn_blocking(move || own.advance(ms(10)))).expect("it returns");
+    let gate = Gate::default();
+    let (held, (started, starts)) = (gate.clone(), news());
+    let holds = inner.spawn_blocking(move || {
+        started.send(()).expect("the test listens");
+        held.pass();
+    });
+    starts.next();
+    let waits = || [&outer, &inner, &untried].map(|lane| lane.load().predicted_wait);
+    assert_eq!(waits(), [ms(10); 3], "for the one that has the outer lane's permit");
+    let queued = [(); 2].map(|()| untried.spawn_blocking(|| ()));
+    assert_eq!(waits(), [ms(30); 3]);
+    clock.advance(ms(40));
+    assert_eq!(waits(), [ms(60); 3], "that one hangs");
+    assert_eq!(pool.load().predicted_wait, Duration::ZERO, "a thread is free");
+    gate.open();
+    [holds].into_iter().chain(queued).for_each(|job| outcome(job).expect("it returns"));
+    until("the last is over", || waits() == [Duration::ZERO; 3]);
+}
+
+/// Nor of those that have the threads.
+#[test]
+fn what_may_take_too_long_makes_room_in_a_lane_whose_own_jobs_are_unknown() {
+    let (clock, pool) = by_hand(Order::EarliestDeadline);
+    teach(&clock, &pool, "report", 1, ms(20));
+    teach(&clock, &pool, "report", 8, ms(1));
+    let lane = pool.lane("untried");
+    let busy = Busy::all(&pool, 1);
+    let others = [(); 90].map(|()| pool.spawn_blocking(|| ()));
+    let report = lane.job().name("report").timeout(ms(15)).spawn_blocking(|| ());
+    clock.advance(ms(9));
+    drop(busy);
+    assert!(is_refused(report, Rejection::TooLate), "6 ms are not enough for 20, and others wait");
+    others.into_iter().for_each(|job| outcome(job).expect("it returns"));
+}
+
 /// Threads that an elastic lane brings are no help to its pool's own jobs.
 #[test]
 fn the_load_is_by_the_threads_that_serve_it() {

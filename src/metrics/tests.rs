@@ -62,10 +62,10 @@ fn a_job_is_in_one_place_at_a_time() {
     }
     assert_eq!(places(), ([1, 2, 3], 0, 0));
     let start = Instant::now();
-    assert_eq!(board.since_last_start(start), Duration::ZERO, "there was none");
+    assert_eq!(board.pace().since_last_start(start), Duration::ZERO, "there was none");
     board.started(High, MS, start);
     board.started(Low, MS * 3, start + MS * 2);
-    assert_eq!(board.since_last_start(start + MS * 9), MS * 7);
+    assert_eq!(board.pace().since_last_start(start + MS * 9), MS * 7);
     board.claimed(Normal);
     board.refused(High);
     assert_eq!(places(), ([0, 1, 1], 2, 0));

@@ -271,13 +271,16 @@ impl Share {
     }
 
     /// For how long what waits beside a job keeps the threads busy that the job may run on, as long as
-    /// jobs lately take: in the pool's queue, or in its own lane.
+    /// jobs lately take: in the pool's queue, or before a lane that it must pass. Each by its own pace.
     fn backlog(&self) -> Duration {
         let crew = &self.core.crew;
         let threads = crew.most_threads().max(1);
-        let in_lane = |own: &Arc<Bulkhead>| Some(own.waiting()? / own.limit().min(threads));
-        let in_lanes = self.bulkheads.iter().filter_map(in_lane);
-        self.board().time_for(in_lanes.fold(crew.queued() / threads, usize::max))
+        let in_lane = |bulkhead: &Arc<Bulkhead>| {
+            let rounds = bulkhead.waiting()? / bulkhead.limit().min(threads);
+            Some(bulkhead.pace().time_for(rounds))
+        };
+        let in_pool = self.core.counters.pace().time_for(crew.queued() / threads);
+        self.bulkheads.iter().filter_map(in_lane).fold(in_pool, Duration::max)
     }
 
     /// Jobs of one name are alike; or else those of one lane, or those that are spawned at one place.

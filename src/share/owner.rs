@@ -36,6 +36,7 @@ impl Owner for Share {
         let waited = head.queue_wait();
         let at = head.submitted + waited;
         self.counters().for_each(|board| board.started(head.priority, waited, at));
+        self.way().iter().for_each(|bulkhead| bulkhead.started(at));
         self.leave_queue(head);
     }
 
@@ -89,6 +90,7 @@ impl Owner for Share {
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
         let took = head.run_time(now);
         self.counters().for_each(|board| board.returned(took));
+        self.way().iter().for_each(|bulkhead| bulkhead.returned(took));
         let (_, others_go_on) = self.give_permits_back(head);
         let Some(settings) = &head.settings else { return true };
         if let Some(forecasts) = self.core.forecasts.as_ref().filter(|_| !stopped) {
