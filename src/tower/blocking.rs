@@ -131,6 +131,9 @@ impl<B, R, E> Blocking<B, R, E> {
     /// If it gives `None`, or panics, the answer is the usual one. It is called on the task of the
     /// request, and must not block.
     ///
+    /// A panic of the job is told to nobody else, unless this function panics: then both panics go to
+    /// the pool's [`on_unseen_panic`](crate::Builder::on_unseen_panic).
+    ///
     /// It is not called where nobody waits for an answer: when the future was dropped.
     ///
     /// ```
@@ -196,8 +199,9 @@ where
         if let Some(name) = &self.name {
             job = job.name(name.clone());
         }
-        let job = if self.is_hopeless(&mut job) {
-            job.refuse_at(self.location, Rejection::TooLate);
+        let shed = self.is_hopeless(&mut job).then_some(Rejection::TooLate);
+        let job = if let Some(why) = shed {
+            job.refuse_at(self.location, why);
             None
         } else {
             let handler = Arc::clone(&self.handler);
@@ -205,7 +209,7 @@ where
             Some(job.spawn_at(self.location, body).cancel_on_drop())
         };
         let (lane, on_error) = (self.lane.clone(), self.on_error.clone());
-        BlockingFuture { job, lane, on_error, grpc }
+        BlockingFuture { job, shed, lane, on_error, grpc }
     }
 }
 
@@ -257,8 +261,10 @@ impl<B, R, E> fmt::Debug for Blocking<B, R, E> {
 /// ```
 #[must_use = "dropping it stops the job"]
 pub struct BlockingFuture<R, E> {
-    /// None of a request that was shed.
+    /// None of a request that was shed, or answered.
     job: Option<CancelOnDrop<Response<R>, E>>,
+    /// Why it was shed, until it is answered.
+    shed: Option<Rejection>,
     lane: Lane,
     on_error: Option<Hook<R, E>>,
     /// The content type of a gRPC request.
@@ -297,8 +303,12 @@ impl<R, E> Future for BlockingFuture<R, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = match &mut self.job {
             Some(job) => std::task::ready!(Pin::new(job).poll(cx)),
-            None => Err(JobError::Rejected(Rejection::TooLate)),
+            None => match self.shed.take() {
+                Some(why) => Err(JobError::Rejected(why)),
+                None => panic!("a `BlockingFuture` was polled after it was ready"),
+            },
         };
+        self.job = None;
         Poll::Ready(Ok(match outcome {
             Ok(response) => response.map(Body::inner),
             Err(error) => self.answer(error),

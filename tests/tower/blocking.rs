@@ -13,6 +13,8 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -152,6 +154,31 @@ fn a_request_is_shed_if_the_lane_would_not_come_to_it_in_time() {
     assert_eq!(answer(patient).0, 200);
     let metrics = lane.metrics();
     assert_eq!((metrics.rejected, metrics.rejected_queued, metrics.returned), (3, 0, 1));
+}
+
+#[test]
+fn an_answer_that_was_given_is_not_given_again() {
+    let clock = ManualClock::new();
+    let pool = pool_by(&clock);
+    let lane = pool.lane("reports").limit(1).default_timeout(ms(10));
+    let (started, starts) = news();
+    let long = lane.job().timeout(EVER).spawn(move |cx| {
+        started.send(()).expect("the test listens");
+        cx.sleep(EVER)
+    });
+    starts.next();
+    clock.advance(ms(11));
+    let shed = Blocking::new(lane, never).call(get(&[]));
+    let answered = Blocking::new(Pool::new().lane("answers"), answers).call(get(&[]));
+    for (mut response, status) in [(shed, 503), (answered, 200)] {
+        assert_eq!(run(&mut response).expect("it can not fail").status().as_u16(), status);
+        let mut cx = Context::from_waker(Waker::noop());
+        let again = AssertUnwindSafe(|| Pin::new(&mut response).poll(&mut cx).is_ready());
+        let panic = catch_unwind(again).expect_err("it panics");
+        let said = panic.downcast_ref::<&str>().expect("it says why");
+        assert_eq!(*said, "a `BlockingFuture` was polled after it was ready");
+    }
+    long.cancel();
 }
 
 #[test]
