@@ -17,15 +17,19 @@
 //! hit, and no statement "to be on the safe side" is proof. So a client that a cancel was sent for is not
 //! given back. The next job makes a new one, which costs some milliseconds for each stop.
 //!
-//! A server that does not answer any more does not answer that request, either: set `connect_timeout`, by
-//! which the request, too, is given up, and `tcp_user_timeout`.
-//! Neither ends the wait for one that takes a connection and then says nothing, to which nobody can send
-//! a cancel, either: a job's handle resolves at its deadline, but its thread waits on. So connect in a lane,
-//! whose limit is how many threads such a server can hold.
+//! # Servers that say nothing
+//! One that does not answer any more does not answer that request, either: set `connect_timeout`, by which
+//! the request, too, is given up, and `tcp_user_timeout`. Neither ends the wait for a server that takes a
+//! connection and then says nothing. So [`connect`] waits on a thread of its own, which a stop leaves
+//! behind: the job ends, and its thread is free. What is left behind is there until the connection breaks,
+//! and no lane counts it: after a failure wait a while before the next try.
 
+use anyhow::Context;
 use postgres::{Client, Config, NoTls};
 use punctual::{JobContext, JobError, Pool};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -52,18 +56,16 @@ pub(crate) fn with_job<T, E>(
     (came_of_it, is_clean.then_some(client))
 }
 
-/// A client. Each address of the server has no more than the time that the job has left to take the
-/// connection; what is said on it after that has no limit.
+/// A client, made with these settings as they are, unless the job is stopped first.
 ///
 /// # Errors
-/// Those of `connect`.
-pub(crate) fn connect(cx: &JobContext, config: &Config) -> Result<Client, postgres::Error> {
-    let mut config = config.clone();
-    if let Some(left) = cx.remaining() {
-        let set = config.get_connect_timeout().copied().unwrap_or(Duration::MAX);
-        config.connect_timeout(left.min(set));
-    }
-    config.connect(NoTls)
+/// A [`postgres::Error`], or [`Stopped`](punctual::Stopped).
+pub(crate) fn connect(cx: &JobContext, config: &Config) -> anyhow::Result<Client> {
+    let (config, (send, made)) = (config.clone(), mpsc::channel());
+    // A client that comes too late is closed there.
+    let helper = move || drop(send.send(config.connect(NoTls)));
+    thread::Builder::new().name("connect".to_owned()).spawn(helper)?;
+    Ok(cx.recv(&made)?.context("to connect panicked")??)
 }
 
 pub(crate) fn main() -> anyhow::Result<()> {
@@ -82,7 +84,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
             let client = connect(cx, &config)?;
             let (rows, client) = with_job(cx, client, |client| client.query(statement, &[]));
             println!("  the client can be used again: {}", client.is_some());
-            Ok::<_, postgres::Error>(rows?.len())
+            Ok::<_, anyhow::Error>(rows?.len())
         })
     };
     println!("a quick statement:");

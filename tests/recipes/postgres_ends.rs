@@ -1,11 +1,13 @@
-//! Statements that are cancelled at a real server, if `PUNCTUAL_POSTGRES` says where there is one.
+//! Statements that are cancelled at a real server, if `PUNCTUAL_POSTGRES` says where there is one; and
+//! servers that say nothing, for which none is needed.
 
 use crate::postgres::{connect, with_job};
 use crate::support::{News, error, news, outcome, pool_of, until};
 use ::postgres::error::SqlState;
 use ::postgres::{Client, Config, Error, NoTls};
-use punctual::{JobError, JobHandle, Pool};
+use punctual::{JobError, JobHandle, Pool, Stopped};
 use std::cell::RefCell;
+use std::net::TcpListener;
 
 /// The server, and a name for who asks.
 fn server(name: &str) -> Option<Config> {
@@ -36,7 +38,7 @@ impl Observer {
 }
 
 /// A job that sleeps at the server, and says whether its client may be used again.
-fn sleeper(pool: &Pool, config: &Config) -> (JobHandle<(), Error>, News<bool>) {
+fn sleeper(pool: &Pool, config: &Config) -> (JobHandle<(), anyhow::Error>, News<bool>) {
     let (reusable, is_reusable) = news();
     let config = config.clone();
     let job = pool.spawn(move |cx| {
@@ -44,15 +46,31 @@ fn sleeper(pool: &Pool, config: &Config) -> (JobHandle<(), Error>, News<bool>) {
         let (slept, client) =
             with_job(cx, client, |client| client.execute("SELECT pg_sleep(3600)", &[]));
         reusable.send(client.is_some()).expect("the test listens");
-        slept.map(drop)
+        Ok(slept.map(drop)?)
     });
     (job, is_reusable)
 }
 
 #[track_caller]
-fn assert_cancelled(job: JobHandle<(), Error>) {
+fn assert_cancelled(job: JobHandle<(), anyhow::Error>) {
     let JobError::Cancelled(stop) = error(job) else { panic!("it was cancelled") };
-    assert_eq!(stop.error().and_then(Error::code), Some(&SqlState::QUERY_CANCELED));
+    let said = stop.error().and_then(|error| error.downcast_ref::<Error>());
+    assert_eq!(said.and_then(Error::code), Some(&SqlState::QUERY_CANCELED));
+}
+
+#[test]
+fn a_server_that_says_nothing_holds_no_job() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(server.local_addr().expect("it has one").port()).user("nobody");
+    let pool = pool_of(1);
+    let job = pool.spawn(move |cx| connect(cx, &config).map(drop));
+    let (silent, _) = server.accept().expect("it connects");
+    job.cancel();
+    let JobError::Cancelled(stop) = error(job) else { panic!("it was cancelled") };
+    assert!(stop.error().is_some_and(|error| error.is::<Stopped>()), "{stop:?}");
+    assert_eq!(outcome(pool.spawn_blocking(|| 1)).expect("its thread is free"), 1);
+    drop(silent);
 }
 
 #[test]
@@ -94,7 +112,7 @@ fn a_client_that_no_cancel_was_sent_for_is_given_back() {
         let one: i32 = one?.get(0);
         let mut client = client.expect("nobody stops it");
         let two: i32 = client.query_one("SELECT 2", &[])?.get(0);
-        Ok::<_, Error>((one, two))
+        Ok::<_, anyhow::Error>((one, two))
     });
     assert_eq!(outcome(job).expect("it answers"), (1, 2));
 }
