@@ -5,6 +5,7 @@ use crate::error::JobError;
 use crate::info::{JobId, JobInfo};
 use crate::job::abort::{AbortHandle, CancelOnDrop};
 use crate::job::cell::{Fetch, Head, Task};
+use crate::job::ended::Ended;
 use crate::job::waiting::{How, Waiting};
 use crate::park;
 use crate::stop::{Cause, Phase};
@@ -171,6 +172,9 @@ impl<T, E> JobHandle<T, E> {
     /// assert_eq!(pool.spawn_blocking(|| 1).wait().unwrap(), 1);
     /// ```
     pub fn wait(mut self) -> Result<T, JobError<E>> {
+        if self.is_finished() {
+            return self.take(); // there is nothing to wait for
+        }
         let task = self.task();
         let _waiting = Waiting::begin(&task, How::OrRun);
         park::wait(&mut self)
@@ -222,6 +226,9 @@ impl<T, E> JobHandle<T, E> {
         &mut self,
         deadline: impl Into<Deadline>,
     ) -> Option<Result<T, JobError<E>>> {
+        if self.is_finished() {
+            return Some(self.take());
+        }
         let task = self.task();
         let deadline = deadline.into();
         let _waiting = Waiting::begin(&task, How::until(deadline));
@@ -323,10 +330,13 @@ impl<T, E> Future for JobHandle<T, E> {
 
 impl<T, E> Drop for JobHandle<T, E> {
     fn drop(&mut self) {
-        if self.cell.head().state.detach() {
+        let head = self.cell.head();
+        if head.state.detach() {
             self.cell.discard();
         }
-        self.cell.head().forget_waker();
+        if head.state.is_watched() {
+            head.forget_waker();
+        }
     }
 }
 
@@ -340,60 +350,5 @@ impl<T, E> fmt::Debug for JobHandle<T, E> {
             .field("id", &self.id())
             .field("is_finished", &self.is_finished())
             .finish_non_exhaustive()
-    }
-}
-
-/// The future of [`JobHandle::stopped`].
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let pool = punctual::Pool::new();
-/// let job = pool.spawn_blocking(|| ());
-/// let ended: punctual::Ended<'_> = job.stopped();
-/// ended.await;
-/// assert!(job.is_finished());
-/// # }
-/// ```
-#[must_use = "futures do nothing unless polled"]
-pub struct Ended<'a> {
-    head: &'a Head,
-    /// Under which its waker is listed.
-    number: Option<u64>,
-}
-
-impl<'a> Ended<'a> {
-    pub(super) fn of(head: &'a Head) -> Self {
-        Self { head, number: None }
-    }
-}
-
-impl Future for Ended<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.head.state.has_ended() {
-            self.number = Some(self.head.end_wakers().list(self.number, cx.waker()));
-            if !self.head.state.watch_end() {
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.head.end_wakers().unlist(number);
-        }
-    }
-}
-
-impl fmt::Debug for Ended<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended").field("id", &self.head.id).finish_non_exhaustive()
     }
 }

@@ -27,6 +27,7 @@ mod by_clock;
 mod cell;
 mod context;
 mod end;
+mod ended;
 mod handle;
 mod interruptible;
 mod listen;
@@ -42,7 +43,8 @@ mod waiting;
 
 pub use abort::{AbortHandle, CancelOnDrop};
 pub use context::{JobContext, StopGuard, checkpoint, current};
-pub use handle::{Ended, JobHandle, JoinHandle};
+pub use ended::Ended;
+pub use handle::{JobHandle, JoinHandle};
 pub use recv::Receive;
 
 pub(crate) use cell::{Body, Cell, Head, Task, new_job};

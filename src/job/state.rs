@@ -241,6 +241,12 @@ impl State {
         self.0.fetch_or(END_WAKERS, Ordering::AcqRel) & ENDED != 0
     }
 
+    /// Whether the handle has put a waker in its slot, ever; for the handle itself to ask when it goes:
+    /// it alone puts one there, and `watch` follows in the same call.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.load() & WAKER != 0
+    }
+
     /// There is a list of listeners. Returns the cause if the stop was requested before; who
     /// requests it later will see the list.
     #[must_use]
@@ -256,9 +262,13 @@ impl State {
         self.set_if(TAKEN, |bits| bits & READY != 0 && bits & TAKEN == 0).is_ok()
     }
 
-    /// The handle is gone; `true` if the outcome is ready and was not taken: drop it.
+    /// The handle is gone; `true` if the outcome is ready and was not taken: drop it. One that has taken
+    /// it need tell nobody: a job is published once, and only then can be taken.
     #[must_use]
     pub(crate) fn detach(&self) -> bool {
+        if self.load() & TAKEN != 0 {
+            return false; // this handle has it; and who published it looked for the handle before
+        }
         // ORDERING: AcqRel. Of `detach` and `publish`, the later one in the word's order drops the
         // outcome. The Acquire is here and in `early_end`, by which it is dropped; either would do.
         // The Release is more than is needed: a publisher drops what it put there itself.

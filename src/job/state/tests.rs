@@ -100,7 +100,7 @@ impl Record {
                 Answer::Is(before.ready && !before.taken)
             }
             Step::Detach => {
-                self.detached = true;
+                self.detached |= !before.taken; // later it is of no account
                 Answer::Is(before.ready && !before.taken)
             }
         }
