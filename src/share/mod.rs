@@ -156,9 +156,9 @@ impl Share {
         // Before it is counted: a shutdown waits for all that it counts, and not for user code.
         self.core.watch.tell(|observer| observer.accepted(&head.info()));
         let count = |board: &Scoreboard| board.accept(head.priority);
-        self.counters().for_each(count); // before it enters: a shutdown waits for all that it counts
+        self.count(count); // before it enters: a shutdown waits for all that it counts
         if !self.core.crew.lifecycle.enter() {
-            self.counters().for_each(|board| board.kept_out(head.priority));
+            self.count(|board| board.kept_out(head.priority));
             return Err(Rejection::ShutDown);
         }
         Ok(match entry {
@@ -368,7 +368,10 @@ impl Share {
     }
 
     /// Where what happens to its jobs is counted.
-    fn counters(&self) -> impl Iterator<Item = &Scoreboard> {
-        std::iter::once(&self.core.counters).chain(&self.own_counters)
+    fn count(&self, count: impl Fn(&Scoreboard)) {
+        count(&self.core.counters);
+        if let Some(own) = &self.own_counters {
+            count(own);
+        }
     }
 }

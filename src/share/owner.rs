@@ -35,7 +35,7 @@ impl Owner for Share {
     fn started(&self, head: &Head) {
         let waited = head.queue_wait();
         let at = head.submitted + waited;
-        self.counters().for_each(|board| board.started(head.priority, waited, at));
+        self.count(|board| board.started(head.priority, waited, at));
         self.way().iter().for_each(|bulkhead| bulkhead.started(at));
         self.leave_queue(head);
     }
@@ -46,14 +46,14 @@ impl Owner for Share {
         }
         match end {
             Early::Refused(_) => {
-                self.counters().for_each(|board| board.refused(head.priority));
+                self.count(|board| board.refused(head.priority));
             }
             // ORDERING: Release pairs with the Acquire in `shutdown`: who has counted the job there
             // sees it in the list of those that never started. (The list's lock alone would do: who
             // reads this number can not have held it before who wrote the number did.)
             Early::Stopped(_) => {
                 self.core.claimed.fetch_add(1, Ordering::Release);
-                self.counters().for_each(|board| board.claimed(head.priority));
+                self.count(|board| board.claimed(head.priority));
             }
         }
         let crew = &self.core.crew;
@@ -69,11 +69,11 @@ impl Owner for Share {
     }
 
     fn decided(&self, tally: Tally) {
-        self.counters().for_each(|board| board.count(tally));
+        self.count(|board| board.count(tally));
     }
 
     fn overdue(&self, head: &Head) -> bool {
-        self.counters().for_each(Scoreboard::given_up);
+        self.count(Scoreboard::given_up);
         let Some(settings) = &head.settings else { return false };
         if let Some(key) = &settings.key {
             self.core.stuck.add(key);
@@ -89,7 +89,7 @@ impl Owner for Share {
 
     fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
         let took = head.run_time(now);
-        self.counters().for_each(|board| board.returned(took));
+        self.count(|board| board.returned(took));
         self.way().iter().for_each(|bulkhead| bulkhead.returned(took));
         let (_, others_go_on) = self.give_permits_back(head);
         let Some(settings) = &head.settings else { return true };
@@ -106,7 +106,7 @@ impl Owner for Share {
     }
 
     fn late(&self) {
-        self.counters().for_each(Scoreboard::late);
+        self.count(Scoreboard::late);
     }
 
     fn let_through(&self, task: &Task, next: Next) {
