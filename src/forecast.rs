@@ -52,6 +52,7 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, Statistic};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::panic::Location;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,12 @@ const WINDOW: u32 = 512;
 const TRIES: u64 = 8;
 const TRY_EVERY: Duration = Duration::from_millis(100);
 /// How many kinds are kept; of two that share a place, the one that was seen last.
-const KINDS: usize = 256;
+const KINDS: usize = 1 << (u64::BITS - KIND_SHIFT);
+/// The upper bits of a kind say which place it has.
+const KIND_SHIFT: u32 = 56;
+/// An odd number by which an address is spread over the upper bits: 2⁶⁴ by the golden ratio
+/// (multiplicative hashing: Knuth, "The Art of Computer Programming", volume 3, 6.4).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A kind of job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,12 @@ pub(crate) struct Kind(u64);
 impl Kind {
     pub(crate) fn of(what: impl std::hash::Hash) -> Self {
         Self(BuildHasherDefault::<DefaultHasher>::default().hash_one(what) | 1) // 0 is nobody's
+    }
+
+    /// Those that are spawned at one place in the source.
+    pub(crate) fn at(place: &'static Location<'static>) -> Self {
+        let address = std::ptr::from_ref(place).addr() as u64;
+        Self(address.wrapping_mul(SPREAD) | 1) // addresses are even: two places are two kinds
     }
 }
 
@@ -214,7 +226,7 @@ impl Forecasts {
     }
 
     fn seen(&self, kind: Kind) -> &Seen {
-        &self.kinds[kind.0 as usize >> 1 & (KINDS - 1)]
+        &self.kinds[(kind.0 >> KIND_SHIFT) as usize]
     }
 
     fn nanos_at(&self, now: Instant) -> u64 {

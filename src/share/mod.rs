@@ -289,7 +289,7 @@ impl Share {
         match (name, &self.terms.name) {
             (Some(name), _) => Kind::of(name),
             (None, Some(lane)) if self.own_counters.is_some() => Kind::of(("lane", lane)),
-            _ => Kind::of(std::ptr::from_ref(head.location).addr()),
+            _ => Kind::at(head.location),
         }
     }
 
