@@ -13,10 +13,11 @@
 
 use crate::forecast::Pace;
 use crate::job::{Next, Passage, Task};
+use crate::moment::Moment;
 use crate::queue::{Order, Queue};
 use crate::sync::{MODEL, Mutex, Ordering, Statistic};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// So many ended jobs may wait beyond as many as there are live ones.
 const DEAD_ALLOWED: usize = if MODEL { 1 } else { 64 };
@@ -144,7 +145,7 @@ impl Bulkhead {
     }
 
     /// The body of a job that has passed is called, at this moment.
-    pub(crate) fn started(&self, at: Instant) {
+    pub(crate) fn started(&self, at: Moment) {
         self.pace.started(at);
         // ORDERING: Release pairs with the Acquire in `all_run`: who sees it run sees when it started.
         self.running.fetch_add(1, Ordering::Release);

@@ -1,6 +1,7 @@
 //! What time it is for a pool: the system's clock, or one that a test moves by hand.
 
 use crate::deadline::Deadline;
+use crate::moment::Moment;
 use crate::sync::{self, Mutex};
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -14,9 +15,16 @@ pub(crate) enum Clock {
     Manual(Arc<Manual>),
 }
 
+/// What a clock showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    pub(crate) moment: Moment,
+}
+
 /// What a clock has just shown to a thread that has done nothing since that takes time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recent(Option<Instant>);
+pub(crate) struct Recent(Option<Now>);
 
 /// A clock that stands still until it is moved.
 pub(crate) struct Manual {
@@ -44,6 +52,11 @@ impl Clock {
         }
     }
 
+    pub(crate) fn look(&self) -> Now {
+        let instant = self.now();
+        Now { instant, moment: Moment::of(instant) }
+    }
+
     /// The deadline a while from now.
     pub(crate) fn after(&self, time: Duration) -> Deadline {
         Deadline::at(self.now()).plus(time)
@@ -61,7 +74,7 @@ impl Clock {
 
 impl Recent {
     /// The clock was looked at now.
-    pub(crate) fn looked(&mut self, now: Instant) {
+    pub(crate) fn looked(&mut self, now: Now) {
         self.0 = Some(now);
     }
 
@@ -71,14 +84,14 @@ impl Recent {
     }
 
     /// What the clock showed, if that is still true.
-    pub(crate) fn known(&self) -> Option<Instant> {
-        self.0
+    pub(crate) fn known(&self) -> Option<Moment> {
+        self.0.map(|now| now.moment)
     }
 
     /// What time it is. A clock that others move by hand is always looked at.
-    pub(crate) fn now(&mut self, clock: &Clock) -> Instant {
+    pub(crate) fn now(&mut self, clock: &Clock) -> Now {
         let known = self.0.take().filter(|_| !clock.is_manual());
-        known.unwrap_or_else(|| clock.now())
+        known.unwrap_or_else(|| clock.look())
     }
 }
 
@@ -90,11 +103,9 @@ impl fmt::Debug for Clock {
 
 impl Manual {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            now: Mutex::new(sync::now()),
-            keepers: Mutex::default(),
-            moving: Mutex::default(),
-        })
+        let now = sync::now();
+        let _ = Moment::of(now); // so that what it shows can be told, however late it is asked
+        Arc::new(Self { now: Mutex::new(now), keepers: Mutex::default(), moving: Mutex::default() })
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -203,6 +214,7 @@ mod tests {
     fn a_look_at_the_systems_clock_counts_once_and_until_it_is_forgotten() {
         let manual = Clock::Manual(Manual::new());
         let past = sync::now().checked_sub(SECOND).expect("the machine is on for longer");
+        let past = Now { instant: past, moment: Moment::of(past) };
         let mut recent = Recent::default();
         assert!(recent.now(&Clock::System) > past);
         recent.looked(past);
@@ -212,7 +224,7 @@ mod tests {
         recent.forget();
         assert!(recent.now(&Clock::System) > past, "forgotten");
         recent.looked(past);
-        assert_eq!(recent.now(&manual), manual.now(), "somebody may have moved it");
+        assert_eq!(recent.now(&manual), manual.look(), "somebody may have moved it");
     }
 
     #[test]

@@ -50,11 +50,11 @@
 //! Both are off until [`ENOUGH`] jobs of the kind were seen, and again when none was for [`LATELY`], or for
 //! as long as [`ENOUGH`] of them take: then all are let through, until enough were seen again.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, Statistic};
+use crate::moment::{Moment, Stamp};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::Location;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// So many jobs of a kind must have been seen.
 const ENOUGH: u32 = 8;
@@ -94,7 +94,7 @@ impl Kind {
 
 /// What is known of each kind.
 pub(crate) struct Forecasts {
-    start: Instant,
+    start: Moment,
     kinds: Box<[Seen]>,
 }
 
@@ -125,27 +125,20 @@ pub(crate) struct Needs {
 pub(crate) struct Pace {
     /// In nanoseconds.
     mean: AtomicU64,
-    /// When the first body was called; and how long after that the last, in nanoseconds.
-    first_start: OnceLock<Instant>,
-    last_start: Statistic,
+    /// When the last body was called: whoever has seen the job run by `now()` sees this, too, or a later
+    /// one. Two that start at once may overwrite each other: it is for an estimate.
+    last_start: Stamp,
 }
 
 impl Pace {
     /// A body is called, at this moment.
-    pub(crate) fn started(&self, at: Instant) {
-        let since_first = at.saturating_duration_since(*self.first_start.get_or_init(|| at));
-        // ORDERING: Relaxed; who counts the job as running releases it to who sees that. Two that start
-        // at once may overwrite each other: it is for an estimate.
-        self.last_start.store(nanos(since_first), Ordering::Relaxed);
+    pub(crate) fn started(&self, at: Moment) {
+        self.last_start.renew(at);
     }
 
     /// How long ago, at `now`, the last body was called; zero if none ever was.
-    pub(crate) fn since_last_start(&self, now: Instant) -> Duration {
-        // ORDERING: Relaxed; who has seen the job counted sees this, too, or a later one.
-        let last = Duration::from_nanos(self.last_start.load(Ordering::Relaxed));
-        self.first_start.get().map_or(Duration::ZERO, |first| {
-            now.saturating_duration_since(*first).saturating_sub(last)
-        })
+    pub(crate) fn since_last_start(&self, now: Moment) -> Duration {
+        self.last_start.get().map_or(Duration::ZERO, |last| now.since(last))
     }
 
     /// A body took so long.
@@ -182,12 +175,12 @@ impl Needs {
 }
 
 impl Forecasts {
-    pub(crate) fn new(start: Instant) -> Self {
+    pub(crate) fn new(start: Moment) -> Self {
         Self { start, kinds: (0..KINDS).map(|_| Seen::default()).collect() }
     }
 
     /// A body of this kind, which nobody stopped, took so long, until `now`.
-    pub(crate) fn saw(&self, kind: Kind, took: Duration, now: Instant) {
+    pub(crate) fn saw(&self, kind: Kind, took: Duration, now: Moment) {
         let (seen, took, now) = (self.seen(kind), nanos(took), self.nanos_at(now));
         // ORDERING: Relaxed, all of them: nothing but these estimates hangs on them.
         let known = seen.kind.load(Ordering::Relaxed) == kind.0 && seen.is_fresh(now);
@@ -197,7 +190,7 @@ impl Forecasts {
 
     /// Whether a job of this kind that would surely be too late is tried all the same, since others were
     /// refused for long. It has been if it `starts`.
-    pub(crate) fn tries(&self, kind: Kind, now: Instant, starts: bool) -> bool {
+    pub(crate) fn tries(&self, kind: Kind, now: Moment, starts: bool) -> bool {
         let (seen, now) = (self.seen(kind), self.nanos_at(now));
         // ORDERING: Relaxed, as in `saw`; who changes it is the one that tries.
         let since = seen.refused_since.load(Ordering::Relaxed);
@@ -216,7 +209,7 @@ impl Forecasts {
     }
 
     /// How much time a job of this kind needs, if enough of them were seen lately.
-    pub(crate) fn needs(&self, kind: Kind, now: Instant) -> Option<Needs> {
+    pub(crate) fn needs(&self, kind: Kind, now: Moment) -> Option<Needs> {
         let seen = self.seen(kind);
         // ORDERING: Relaxed, as in `saw`.
         let is_known = seen.kind.load(Ordering::Relaxed) == kind.0
@@ -229,8 +222,8 @@ impl Forecasts {
         &self.kinds[(kind.0 >> KIND_SHIFT) as usize]
     }
 
-    fn nanos_at(&self, now: Instant) -> u64 {
-        nanos(now.saturating_duration_since(self.start))
+    fn nanos_at(&self, now: Moment) -> u64 {
+        nanos(now.since(self.start))
     }
 }
 
@@ -286,14 +279,15 @@ fn nanos(time: Duration) -> u64 {
 #[cfg(all(test, not(any(punctual_loom, punctual_shuttle))))]
 mod tests {
     use super::*;
+    use crate::sync;
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn after(times: &[Duration]) -> (Forecasts, Instant) {
-        let start = Instant::now();
+    fn after(times: &[Duration]) -> (Forecasts, Moment) {
+        let start = Moment::of(sync::now());
         let (forecasts, mut now) = (Forecasts::new(start), start);
         for took in times {
-            now += MS;
+            now = now + MS;
             forecasts.saw(Kind::of("x"), *took, now);
         }
         (forecasts, now)
@@ -341,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_takes_long_counts_for_longer() {
-        let start = Instant::now();
+        let start = Moment::of(sync::now());
         let (forecasts, slow) = (Forecasts::new(start), 3 * LATELY);
         for n in 1..=ENOUGH {
             forecasts.saw(Kind::of("x"), slow, start + slow * n);
@@ -379,6 +373,6 @@ mod tests {
     fn no_time_is_too_long() {
         let (forecasts, now) = after(&[Duration::MAX; 20]);
         assert!(forecasts.needs(Kind::of("x"), now).is_some_and(|needs| needs.low > LATELY));
-        assert_eq!(forecasts.needs(Kind::of(0), Instant::now()), None);
+        assert_eq!(forecasts.needs(Kind::of(0), Moment::of(sync::now())), None);
     }
 }

@@ -204,7 +204,7 @@
 //! | layer | modules | role |
 //! |---|---|---|
 //! | 0 | `sync` | the names of std's, loom's or shuttle's primitives, and what time it is |
-//! | 1 | `unwind` `deadline` `priority` `histogram` | catching user panics · time that can not overflow · the classes of the queue · how long something took, many times |
+//! | 1 | `unwind` `deadline` `moment` `priority` `histogram` | catching user panics · time that can not overflow · what a clock showed, as a number · the classes of the queue · how long something took, many times |
 //! | 2 | `clock` `spawner` `park` `wakers` `places` `lifecycle` `idle` `stop` `forecast` | what time it is for a pool · starting threads · blocking on a future · lists of wakers · the places in a queue and who waits for one · stages of a pool, only rising · who is parked and whom to wake · causes, callbacks, the `CancellationToken` bridge · how long jobs take |
 //! | 3 | `info` `timekeeper` | what is known of a job from outside · one thread that notices deadlines; knows no job |
 //! | 4 | `error` | all public errors |
@@ -243,6 +243,7 @@ mod lifecycle;
 mod load;
 mod map;
 mod metrics;
+mod moment;
 mod observer;
 mod park;
 mod permit;

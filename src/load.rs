@@ -135,8 +135,11 @@ impl Core {
     /// not is no reason to send everybody away.) Where no job has returned yet, all rounds are as that one.
     fn time_for(&self, pace: &Pace, rounds: usize, all_run: bool) -> Duration {
         let lately = pace.time_for(1);
-        let so_far =
-            if all_run { pace.since_last_start(self.clock().now()) } else { Duration::ZERO };
+        let so_far = if all_run {
+            pace.since_last_start(self.clock().look().moment)
+        } else {
+            Duration::ZERO
+        };
         let first = lately.max(so_far);
         let next = if lately.is_zero() { first } else { lately };
         let others = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX);

@@ -7,10 +7,11 @@ pub use lane::LaneMetrics;
 use crate::forecast::Pace;
 use crate::histogram::{Histogram, Latencies};
 use crate::job::Tally;
+use crate::moment::Moment;
 use crate::priority::Priority;
 use crate::stop::Phase;
 use crate::sync::{AtomicU64, Ordering, Statistic};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A snapshot of a pool's numbers.
 ///
@@ -186,7 +187,7 @@ impl Scoreboard {
     }
 
     /// A worker has started a job, at this moment.
-    pub(crate) fn started(&self, priority: Priority, queue_wait: Duration, at: Instant) {
+    pub(crate) fn started(&self, priority: Priority, queue_wait: Duration, at: Moment) {
         self.workers.0.pace.started(at); // before it is counted
         self.queue_wait[class(priority)].record(queue_wait);
     }

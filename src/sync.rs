@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 /// small there, so that it is done at all.
 pub(crate) const MODEL: bool = cfg!(punctual_shuttle);
 
-/// A number that is only shown: nothing is decided by it. So it is std's in models, too, and no step
-/// of theirs.
+/// A number that is only shown, or of which an old value does no harm: nothing is decided by it. So it is
+/// std's in models, too, and no step of theirs.
 pub(crate) type Statistic = std::sync::atomic::AtomicU64;
 
 pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;

@@ -1,6 +1,6 @@
 //! The shared cell: a head that everybody sees, and a slot for the body, then the outcome.
 
-use crate::clock::Recent;
+use crate::clock::{Now, Recent};
 use crate::error::{JobError, Panic, Stop};
 use crate::info::{Identity, JobId, JobInfo};
 use crate::job::ambient::Ambient;
@@ -9,6 +9,7 @@ use crate::job::passage::Passage;
 use crate::job::settings::Settings;
 use crate::job::state::{Early, State};
 use crate::job::{JobContext, JobHandle, Owner};
+use crate::moment::{Moment, Stamp};
 use crate::priority::Priority;
 use crate::stop::{Cause, Phase};
 use crate::sync::{Mutex, Reserved};
@@ -36,13 +37,13 @@ pub(crate) struct Head {
     pub(crate) id: JobId,
     pub(crate) location: &'static Location<'static>,
     pub(crate) owner: Arc<dyn Owner>,
-    pub(crate) submitted: Instant,
+    pub(crate) submitted: Moment,
     /// Whether it has one of the places of a bounded queue while it waits.
     pub(crate) has_place: bool,
     /// Set just before the body is called; not proof that it was.
-    pub(crate) started: OnceLock<Instant>,
+    pub(crate) started: Stamp,
     /// When a stop decided the outcome. Set by who did, before `publish`.
-    pub(super) stopped: OnceLock<Instant>,
+    pub(super) stopped: Stamp,
     /// Rule 2 of job.
     waker: Mutex<Option<Waker>>,
     pub(crate) settings: Option<Box<Settings>>,
@@ -125,10 +126,10 @@ impl Head {
             id: JobId::next(),
             location,
             owner,
-            submitted,
+            submitted: Moment::of(submitted),
             has_place: false,
-            started: OnceLock::new(),
-            stopped: OnceLock::new(),
+            started: Stamp::default(),
+            stopped: Stamp::default(),
             waker: Mutex::new(None),
             settings,
             extras: OnceLock::new(),
@@ -136,8 +137,8 @@ impl Head {
     }
 
     /// What time it is for this job's pool.
-    pub(crate) fn now(&self) -> Instant {
-        self.owner.clock().now()
+    pub(crate) fn now(&self) -> Now {
+        self.owner.clock().look()
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -148,10 +149,10 @@ impl Head {
     pub(crate) fn info(&self) -> JobInfo {
         let phase = self.state.phase();
         let gone_on = phase == Phase::Running && !self.state.has_ended();
-        let end = self.stopped.get().copied().filter(|_| !gone_on);
-        let (queued_for, ran_for) = self.times(end.unwrap_or_else(|| self.now()));
+        let end = self.stopped.get().filter(|_| !gone_on);
+        let (queued_for, ran_for) = self.times(end.unwrap_or_else(|| self.now().moment));
         let overdue_by = self.stopped.get().filter(|_| gone_on);
-        let overdue_by = overdue_by.map(|at| self.now().saturating_duration_since(*at));
+        let overdue_by = overdue_by.map(|at| self.now().moment.since(at));
         JobInfo {
             identity: self.identity(),
             lane: self.owner.lane().cloned(),
@@ -171,21 +172,19 @@ impl Head {
 
     /// How long it was in the queue, if it has started, or is just about to.
     pub(crate) fn queue_wait(&self) -> Duration {
-        let started = self.started.get().copied().unwrap_or(self.submitted);
-        started.saturating_duration_since(self.submitted)
+        self.started.get().unwrap_or(self.submitted).since(self.submitted)
     }
 
     /// How long the body has run at `now`.
-    pub(crate) fn run_time(&self, now: Instant) -> Duration {
-        self.started.get().map_or(Duration::ZERO, |started| now.saturating_duration_since(*started))
+    pub(crate) fn run_time(&self, now: Moment) -> Duration {
+        self.started.get().map_or(Duration::ZERO, |started| now.since(started))
     }
 
     /// How long the job was queued and how long it has run, at `now`.
-    fn times(&self, now: Instant) -> (Duration, Duration) {
+    fn times(&self, now: Moment) -> (Duration, Duration) {
         let started = self.started.get().filter(|_| self.state.is_running());
-        let queued = started.copied().unwrap_or(now).saturating_duration_since(self.submitted);
-        let ran = started.map_or(Duration::ZERO, |started| now.saturating_duration_since(*started));
-        (queued, ran)
+        let queued = started.unwrap_or(now).since(self.submitted);
+        (queued, started.map_or(Duration::ZERO, |started| now.since(started)))
     }
 
     /// Its way through the bulkheads, if it has settings.
@@ -215,7 +214,7 @@ impl Head {
 
     fn to_stop<E>(&self, error: Option<E>) -> Stop<E> {
         let cause = self.state.cause().unwrap_or(Cause::Caller);
-        let at = self.stopped.get().copied().unwrap_or_else(|| self.now());
+        let at = self.stopped.get().unwrap_or_else(|| self.now().moment);
         Stop::new(self.identity(), self.state.phase(), cause, self.times(at), error)
     }
 }

@@ -152,7 +152,7 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        let now = self.task.head.now();
+        let now = self.task.head.now().instant;
         self.deadline().instant().map(|at| at.saturating_duration_since(now))
     }
 

@@ -96,7 +96,7 @@ impl Cell {
         if self.head.state.give_up() {
             let cause = self.head.state.cause().unwrap_or(Cause::Deadline);
             self.head.untie_timer();
-            let _ = self.head.stopped.set(self.head.now());
+            self.head.stopped.set(self.head.now().moment);
             let tally = Tally::stopped(cause, Phase::Running);
             let no_spare = self.head.owner.overdue(&self.head);
             self.head.owner.decided(tally);
@@ -138,7 +138,7 @@ impl Cell {
 
     fn begin_end(&self, end: Early) {
         let head = &self.head;
-        let _ = head.stopped.set(head.now());
+        head.stopped.set(head.now().moment);
         head.untie();
         head.owner.claimed(head, end);
     }

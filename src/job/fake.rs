@@ -112,7 +112,7 @@ impl Owner for Fake {
         None
     }
 
-    fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {
+    fn is_hopeless(&self, _: &Head, _: Moment) -> Option<Rejection> {
         None
     }
 
@@ -130,7 +130,7 @@ impl Owner for Fake {
 
     fn stand_in(&self) {}
 
-    fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
+    fn returned(&self, _: &Head, _: Moment, _: bool) -> bool {
         !std::mem::take(&mut *self.hands_on.lock())
     }
 

@@ -58,12 +58,12 @@ pub(crate) use waiting::{Absence, How, Waiting};
 
 use crate::clock::Clock;
 use crate::error::{Panic, Rejection};
+use crate::moment::Moment;
 use crate::stop::{Cause, Phase};
 use crate::timekeeper::Timekeeper;
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How a job ended, for the pool's counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub(crate) trait Owner: Send + Sync + 'static {
     fn lane(&self) -> Option<&Cow<'static, str>>;
 
     /// Whether the job, which is about to be started, is not worth that any more.
-    fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection>;
+    fn is_hopeless(&self, head: &Head, now: Moment) -> Option<Rejection>;
 
     /// The job was accepted, and is about to be queued. For what it is to be stopped at once, if it
     /// is.
@@ -152,7 +152,7 @@ pub(crate) trait Owner: Send + Sync + 'static {
 
     /// The body has returned, just now; `stopped` says whether it had been asked to stop. `true` if
     /// little was to be done for that: no other job goes on in its place.
-    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool;
+    fn returned(&self, head: &Head, now: Moment, stopped: bool) -> bool;
 
     /// The body of a job that was overdue is through, hook and all.
     fn late(&self);

@@ -103,7 +103,7 @@ impl Owner for Host {
         None
     }
 
-    fn is_hopeless(&self, _: &Head, _: Instant) -> Option<Rejection> {
+    fn is_hopeless(&self, _: &Head, _: Moment) -> Option<Rejection> {
         None
     }
 
@@ -117,7 +117,7 @@ impl Owner for Host {
 
     fn stand_in(&self) {}
 
-    fn returned(&self, _: &Head, _: Instant, _: bool) -> bool {
+    fn returned(&self, _: &Head, _: Moment, _: bool) -> bool {
         true
     }
 

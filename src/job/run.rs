@@ -6,11 +6,11 @@ use crate::job::ambient::Ambient;
 use crate::job::cell::{Body, Cell, Head, Outcome, Run, Slot, Task};
 use crate::job::state::Finished;
 use crate::job::{Checkpoint, InBody, JobContext, News, Tally};
+use crate::moment::Moment;
 use crate::stop::{Cause, Phase};
 use crate::unwind::{self, Payload};
 use std::mem::needs_drop;
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Cell {
     /// Runs the job on this thread; `false` if it was, or is now, ended without. Who calls it tells
@@ -44,12 +44,12 @@ impl Cell {
             return false; // or who waited for it has run it there
         }
         let now = recent.now(self.head.owner.clock());
-        let _ = self.head.started.set(now);
-        if self.queue_limit().has_passed_by(now) {
+        self.head.started.set(now.moment);
+        if self.queue_limit().has_passed_by(now.instant) {
             self.expire_queued();
             return false;
         }
-        if let Some(why) = self.head.owner.is_hopeless(&self.head, now) {
+        if let Some(why) = self.head.owner.is_hopeless(&self.head, now.moment) {
             self.refuse(why);
             return false;
         }
@@ -85,16 +85,16 @@ where
         head.untie(); // after that step: an alarm that is set later sees it, and goes
         match finished {
             Finished::Decides(cause) => {
-                quiet &= head.owner.returned(head, now, cause.is_some());
+                quiet &= head.owner.returned(head, now.moment, cause.is_some());
                 let tally = weigh(&returned, cause);
                 if matches!(tally, Tally::Cancelled(_) | Tally::TimedOut(_)) {
-                    let _ = head.stopped.set(now);
+                    head.stopped.set(now.moment);
                 }
                 quiet &= self.show(judge(returned, tally), tally, on_late, cell);
             }
             Finished::Late => {
                 quiet = false;
-                end_late(returned, on_late, cell, now);
+                end_late(returned, on_late, cell, now.moment);
             }
         }
         ambient.release();
@@ -180,7 +180,7 @@ fn end_late<T, E>(
     returned: Result<Result<T, E>, Payload>,
     on_late: Option<Box<dyn FnOnce(T) + Send>>,
     cell: &Task,
-    now: Instant,
+    now: Moment,
 ) {
     let head = &cell.head;
     cell.await_outcome(); // the pool knows by then that the body is overdue

@@ -8,6 +8,7 @@
 use crate::deadline::Deadline;
 use crate::job::cell::{Cell, Head, Task};
 use crate::job::settings::{Settings, Ties};
+use crate::moment::Moment;
 use crate::stop::Cause;
 use crate::timekeeper::{Alarm, Armed};
 use std::io;
@@ -109,6 +110,14 @@ impl Cell {
 
     /// What may be due next for a job that has not started. One that a worker is just about to
     /// start is no longer for the queue's limits to end, and soon for its run's.
+    ///
+    /// A look that finds no start where there is one does no harm:
+    /// 1. If the worker has been in [`arm_run`](Self::arm_run), which is after it noted the start, the lock
+    ///    on the ties brings that here. So what is found missing, no alarm was set by.
+    /// 2. What is due for the queue then is to be claimed, and that fails once the job has been started:
+    ///    the state decides, not this. It is looked at anew then, as a job that runs.
+    /// 3. What is not yet due is set for when it will be, and `arm_run`, if it is still to come, sees that
+    ///    alarm: it sets an earlier one, or that one rings and is looked at anew.
     fn next_of_queue(&self) -> Deadline {
         match self.head.started.get() {
             Some(_) => self.head.run_limit().max(self.head.owner.clock().after(ABOUT_TO_START)),
@@ -140,8 +149,9 @@ impl Head {
     /// When a running job must have ended: the earlier of its deadline and its run's.
     pub(crate) fn run_limit(&self) -> Deadline {
         let Some(settings) = &self.settings else { return Deadline::NEVER };
-        let run = match (self.started.get(), settings.run_timeout) {
-            (Some(started), Some(timeout)) => Deadline::at(*started).plus(timeout),
+        let started = self.started.get().and_then(Moment::instant);
+        let run = match (started, settings.run_timeout) {
+            (Some(started), Some(timeout)) => Deadline::at(started).plus(timeout),
             _ => Deadline::NEVER,
         };
         run.earliest(settings.deadline.unwrap_or(Deadline::NEVER))

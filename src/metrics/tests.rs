@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Rejection;
+use crate::sync::now;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -61,11 +62,12 @@ fn a_job_is_in_one_place_at_a_time() {
         (0..times).for_each(|_| board.accept(priority));
     }
     assert_eq!(places(), ([1, 2, 3], 0, 0));
-    let start = Instant::now();
-    assert_eq!(board.pace().since_last_start(start), Duration::ZERO, "there was none");
-    board.started(High, MS, start);
-    board.started(Low, MS * 3, start + MS * 2);
-    assert_eq!(board.pace().since_last_start(start + MS * 9), MS * 7);
+    let start = Moment::of(now());
+    let at = |n| start + MS * n;
+    assert_eq!(board.pace().since_last_start(at(0)), Duration::ZERO, "there was none");
+    board.started(High, MS, at(0));
+    board.started(Low, MS * 3, at(2));
+    assert_eq!(board.pace().since_last_start(at(9)), MS * 7);
     board.claimed(Normal);
     board.refused(High);
     assert_eq!(places(), ([0, 1, 1], 2, 0));

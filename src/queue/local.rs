@@ -1,11 +1,12 @@
 //! The workers' own deques, and stealing from the others'.
 
 use crate::job::Task;
+use crate::moment::Moment;
 use crate::queue::deque::{Steal, Stealer, Worker};
 use crate::sync::{MODEL, RwLock};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most jobs that a worker takes at once.
 const MOST: usize = if MODEL { 3 } else { 8 };
@@ -25,7 +26,7 @@ pub(crate) struct Local {
     /// somebody steals them: so only who was quick lately takes some.
     at_once: Cell<usize>,
     /// When its last job ended, if that is known.
-    ended: Cell<Option<Instant>>,
+    ended: Cell<Option<Moment>>,
     others: Others,
 }
 
@@ -55,9 +56,9 @@ impl Local {
     }
 
     /// This worker's job has ended; `now`, if that is known.
-    pub(crate) fn ended(&self, now: Option<Instant>) {
+    pub(crate) fn ended(&self, now: Option<Moment>) {
         let before = self.ended.replace(now);
-        let took = before.zip(now).map(|(before, now)| now.saturating_duration_since(before));
+        let took = before.zip(now).map(|(before, now)| now.since(before));
         let is_quick = MODEL || took.is_some_and(|took| took <= QUICK);
         self.at_once.set(if is_quick { MOST.min(2 * self.at_once.get()) } else { 1 });
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::error::Rejection;
 use crate::info::JobId;
 use crate::job::fake::Fake;
+use crate::moment::Moment;
 use crossbeam_deque::Steal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ impl Set {
 
     /// A worker whose last jobs were quick.
     fn quick(&self) -> Local {
-        let (local, now) = (self.queue.join(), Instant::now());
+        let (local, now) = (self.queue.join(), Moment::of(Instant::now()));
         (0..4).for_each(|_| local.ended(Some(now)));
         local
     }
@@ -142,7 +143,7 @@ fn what_is_taken_in_advance_can_be_stolen_and_then_nothing_is_older() {
 
 #[test]
 fn only_who_was_quick_takes_jobs_in_advance() {
-    let (set, start) = (Set::new(), Instant::now());
+    let (set, start) = (Set::new(), Moment::of(Instant::now()));
     let [me, other] = [0; 2].map(|_| set.queue.join());
     let in_advance = |ends: &[Option<u64>]| {
         for end in ends {

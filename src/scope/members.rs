@@ -7,6 +7,7 @@ use crate::error::{JobError, Panic, Rejection};
 use crate::job::{
     Absence, Bell, Early, Head, How, JobHandle, Leftover, News, Next, Owner, Tally, Task,
 };
+use crate::moment::Moment;
 use crate::scope::ScopePolicy;
 use crate::scope::packet::Kept;
 use crate::share::Share;
@@ -17,7 +18,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a list is, at the least, when it is first swept.
 const SWEEP: usize = if MODEL { 2 } else { 64 };
@@ -203,7 +204,7 @@ impl Owner for Member {
         self.members.list(job).then_some(Cause::Scope)
     }
 
-    fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
+    fn is_hopeless(&self, head: &Head, now: Moment) -> Option<Rejection> {
         self.share.is_hopeless(head, now)
     }
 
@@ -223,7 +224,7 @@ impl Owner for Member {
         self.share.stand_in();
     }
 
-    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
+    fn returned(&self, head: &Head, now: Moment, stopped: bool) -> bool {
         self.share.returned(head, now, stopped)
     }
 

@@ -56,7 +56,7 @@ impl Core {
         watch: Watch,
         on_unseen_panic: UnseenPanicHook,
     ) -> Arc<Self> {
-        let forecasts = || Forecasts::new(keeper.clock().now());
+        let forecasts = || Forecasts::new(keeper.clock().look().moment);
         Arc::new(Self {
             crew,
             counters: Scoreboard::default(),

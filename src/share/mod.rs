@@ -27,6 +27,7 @@ use crate::forecast::Kind;
 use crate::job::{Head, News, Next, Owner, Passage, Tally, Task};
 use crate::lifecycle::Stage;
 use crate::metrics::{LaneMetrics, Metrics, Scoreboard};
+use crate::moment::Moment;
 use crate::places::{Place, Places};
 use crate::priority::Priority;
 use crate::share::room::{Entry, Room};
@@ -34,7 +35,7 @@ use crate::stop::Cause;
 use crate::sync::{AtomicBool, Ordering};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A pool, or a lane of one, as its jobs know it.
 pub(crate) struct Share {
@@ -252,14 +253,14 @@ impl Share {
     }
 
     /// Why a job is not worth being taken, or started, at `now`.
-    fn hopeless(&self, head: &Head, now: Instant, starts: bool) -> Option<Rejection> {
+    fn hopeless(&self, head: &Head, now: Moment, starts: bool) -> Option<Rejection> {
         let settings = head.settings.as_ref()?;
         if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
             return Some(Rejection::Overdue);
         }
         let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
-        let left = limit.saturating_duration_since(now);
-        let in_all = limit.saturating_duration_since(head.submitted);
+        let limit = Moment::of(limit);
+        let (left, in_all) = (limit.since(now), limit.since(head.submitted));
         let kind = self.kind(head);
         let needs = forecasts.needs(kind, now)?;
         let backlog = || if starts { self.backlog() } else { Duration::ZERO };

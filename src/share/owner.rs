@@ -5,6 +5,7 @@ use crate::error::{Panic, Rejection};
 use crate::info::JobInfo;
 use crate::job::{Absence, Bell, Early, Head, Held, How, News, Next, Owner, Passage, Tally, Task};
 use crate::metrics::Scoreboard;
+use crate::moment::Moment;
 use crate::observer::outcome_of;
 use crate::share::Share;
 use crate::stop::Cause;
@@ -13,7 +14,6 @@ use crate::timekeeper::Timekeeper;
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Owner for Share {
     fn clock(&self) -> &Clock {
@@ -28,13 +28,12 @@ impl Owner for Share {
         self.terms.name.as_ref()
     }
 
-    fn is_hopeless(&self, head: &Head, now: Instant) -> Option<Rejection> {
+    fn is_hopeless(&self, head: &Head, now: Moment) -> Option<Rejection> {
         self.hopeless(head, now, true)
     }
 
     fn started(&self, head: &Head) {
-        let waited = head.queue_wait();
-        let at = head.submitted + waited;
+        let (waited, at) = (head.queue_wait(), head.started.get().unwrap_or(head.submitted));
         self.count(|board| board.started(head.priority, waited, at));
         self.way().iter().for_each(|bulkhead| bulkhead.started(at));
         self.leave_queue(head);
@@ -87,7 +86,7 @@ impl Owner for Share {
         self.core.crew.fill_room();
     }
 
-    fn returned(&self, head: &Head, now: Instant, stopped: bool) -> bool {
+    fn returned(&self, head: &Head, now: Moment, stopped: bool) -> bool {
         let took = head.run_time(now);
         self.count(|board| board.returned(took));
         self.way().iter().for_each(|bulkhead| bulkhead.returned(took));

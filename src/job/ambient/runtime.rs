@@ -13,7 +13,7 @@ mod none {
     pub(crate) struct Nowhere;
 
     impl Runtime {
-        pub(crate) fn capture(_submitted: std::time::Instant) -> Self {
+        pub(crate) fn capture(_submitted: crate::moment::Moment) -> Self {
             Self
         }
 
@@ -29,6 +29,7 @@ mod none {
 
 #[cfg(feature = "tokio")]
 mod tokio_context {
+    use crate::moment::Moment;
     use std::sync::mpsc;
     use std::time::Instant;
     use tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
@@ -48,7 +49,7 @@ mod tokio_context {
     }
 
     impl Runtime {
-        pub(crate) fn capture(submitted: Instant) -> Self {
+        pub(crate) fn capture(submitted: Moment) -> Self {
             let runtime = Handle::try_current().ok();
             let paused = runtime.as_ref().filter(|runtime| has_paused_clock(runtime, submitted));
             let clock = paused.map(HeldClock::new);
@@ -77,13 +78,13 @@ mod tokio_context {
     ///
     /// A clock that runs shows a time between two readings of the real one; that settles it with
     /// one reading in all but a test. Otherwise it is looked at until the real clock has moved.
-    pub(super) fn has_paused_clock(runtime: &Handle, submitted: Instant) -> bool {
+    pub(super) fn has_paused_clock(runtime: &Handle, submitted: Moment) -> bool {
         if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
             return false;
         }
         let first = tokio::time::Instant::now();
         let shown = first.into_std();
-        if shown >= submitted && shown <= Instant::now() {
+        if submitted.instant() <= Some(shown) && shown <= Instant::now() {
             return false;
         }
         let real = Instant::now();
@@ -97,6 +98,7 @@ mod tokio_context {
 #[cfg(all(test, feature = "tokio", not(punctual_loom)))]
 mod tests {
     use super::tokio_context::{self, has_paused_clock};
+    use crate::moment::Moment;
     use std::time::{Duration, Instant};
     use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -105,7 +107,7 @@ mod tests {
     }
 
     fn is_paused() -> bool {
-        has_paused_clock(&Handle::current(), Instant::now())
+        has_paused_clock(&Handle::current(), Moment::of(Instant::now()))
     }
 
     #[test]
@@ -126,8 +128,9 @@ mod tests {
     #[test]
     fn the_runtime_of_the_spawner_is_entered_elsewhere() {
         let runtime = one_thread();
-        let inside = runtime.block_on(async { tokio_context::Runtime::capture(Instant::now()) });
-        let outside = tokio_context::Runtime::capture(Instant::now());
+        let inside =
+            runtime.block_on(async { tokio_context::Runtime::capture(Moment::of(Instant::now())) });
+        let outside = tokio_context::Runtime::capture(Moment::of(Instant::now()));
         assert!(outside.enter().is_none() && Handle::try_current().is_err());
         let entered = inside.enter();
         assert!(entered.is_some() && Handle::try_current().is_ok());

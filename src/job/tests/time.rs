@@ -152,7 +152,7 @@ fn a_job_that_a_worker_is_about_to_start_is_no_longer_for_the_queues_limit_to_en
         let (task, handle) = owner.job(times.settings(&clock), nothing);
         task.tie(None).expect("no thread is needed");
         let start = clock.now();
-        task.head.started.set(start).expect("once");
+        task.head.started.set(Moment::of(start));
         clock.advance(ms(5));
         assert!(!handle.is_finished());
         assert_eq!(owner.keeper().next(), next.map(|after| start + after), "it looks again");
