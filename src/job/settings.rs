@@ -1,4 +1,6 @@
 //! What was asked of one job, and what ties it to a timer, a token and a parent because of that.
+//!
+//! The box is made by the first setter, and goes into the job as it is.
 
 use crate::deadline::Deadline;
 use crate::job::listen::Registration;
@@ -15,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) name: Option<Cow<'static, str>>,
-    /// By when it must have ended.
+    /// As it was asked for; it is counted from the submission.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) queue_timeout: Option<Duration>,
+    /// By when it must have ended; from the submission on, with all that bounds it.
     pub(crate) deadline: Option<Deadline>,
     /// By when it must have started.
     pub(crate) queue_deadline: Option<Deadline>,
@@ -35,7 +40,23 @@ pub(crate) struct Settings {
 impl Settings {
     /// By when its handle must resolve, if it has a deadline.
     pub(crate) fn limit(&self) -> Option<Instant> {
-        self.deadline?.plus(self.grace.unwrap_or(Duration::ZERO)).instant()
+        let deadline = self.deadline?;
+        self.grace.map_or(deadline, |grace| deadline.plus(grace)).instant()
+    }
+
+    /// The same for another job, which is still to be submitted.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            timeout: self.timeout,
+            queue_timeout: self.queue_timeout,
+            deadline: self.deadline,
+            run_timeout: self.run_timeout,
+            grace: self.grace,
+            token: self.token.clone(),
+            key: self.key.clone(),
+            ..Self::default()
+        }
     }
 }
 

@@ -42,14 +42,8 @@ pub struct Job {
     pub(super) place: Option<Place>,
     pub(crate) parent: Option<Task>,
     pub(super) priority: Priority,
-    name: Option<Cow<'static, str>>,
-    timeout: Option<Duration>,
-    deadline: Option<Deadline>,
-    queue_timeout: Option<Duration>,
-    run_timeout: Option<Duration>,
-    grace: Option<Duration>,
-    token: Option<CancellationToken>,
-    key: Option<Cow<'static, str>>,
+    /// What the job itself is to know, made by the first setter: a plain one is small to pass on.
+    settings: Option<Box<Settings>>,
 }
 
 impl Job {
@@ -61,15 +55,12 @@ impl Job {
             owner: None,
             place: None,
             parent: None,
-            name: None,
-            timeout: None,
-            deadline: None,
-            queue_timeout: None,
-            run_timeout: None,
-            grace: None,
-            token: None,
-            key: None,
+            settings: None,
         }
+    }
+
+    fn asked(&mut self) -> &mut Settings {
+        self.settings.get_or_insert_default()
     }
 
     /// The place in the queue that was reserved for it, if one was.
@@ -93,7 +84,7 @@ impl Job {
     /// assert!(job.wait().unwrap_err().to_string().starts_with("job `report` "));
     /// ```
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.name = Some(name.into());
+        self.asked().name = Some(name.into());
         self
     }
 
@@ -127,7 +118,7 @@ impl Job {
     /// assert!(job.wait().unwrap_err().is_timed_out());
     /// ```
     pub fn timeout(mut self, time: Duration) -> Self {
-        self.timeout = Some(time);
+        self.asked().timeout = Some(time);
         self
     }
 
@@ -142,7 +133,7 @@ impl Job {
     /// assert!(Instant::now() >= by);
     /// ```
     pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
-        self.deadline = Some(deadline.into());
+        self.asked().deadline = Some(deadline.into());
         self
     }
 
@@ -160,7 +151,7 @@ impl Job {
     /// drop(go);
     /// ```
     pub fn queue_timeout(mut self, time: Duration) -> Self {
-        self.queue_timeout = Some(time);
+        self.asked().queue_timeout = Some(time);
         self
     }
 
@@ -174,7 +165,7 @@ impl Job {
     /// assert_eq!(job.wait().unwrap_err().phase(), Some(Phase::Running));
     /// ```
     pub fn run_timeout(mut self, time: Duration) -> Self {
-        self.run_timeout = Some(time);
+        self.asked().run_timeout = Some(time);
         self
     }
 
@@ -196,7 +187,7 @@ impl Job {
     /// assert_eq!(job.wait().unwrap(), "what there is so far");
     /// ```
     pub fn grace(mut self, time: Duration) -> Self {
-        self.grace = Some(time);
+        self.asked().grace = Some(time);
         self
     }
 
@@ -214,7 +205,7 @@ impl Job {
     /// assert!(jobs.into_iter().all(|job| job.wait().unwrap_err().is_cancelled()));
     /// ```
     pub fn token(mut self, token: &CancellationToken) -> Self {
-        self.token = Some(token.clone());
+        self.asked().token = Some(token.clone());
         self
     }
 
@@ -238,7 +229,7 @@ impl Job {
     /// # drop(go);
     /// ```
     pub fn key(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.key = Some(key.into());
+        self.asked().key = Some(key.into());
         self
     }
 
@@ -347,49 +338,42 @@ impl Job {
 
     /// What the job itself must know of its settings, if there is anything.
     pub(super) fn settle(&mut self, submitted: Instant) -> Option<Box<Settings>> {
-        let after = |time: Duration| Deadline::at(submitted).plus(time);
-        let own = [self.deadline, self.timeout.map(after)].into_iter().flatten().min();
-        let own = own.or_else(|| self.share.terms.default_timeout.map(after));
-        let inherited = self.parent.as_ref().map(|parent| parent.head.run_limit());
-        let deadline = own.into_iter().chain(inherited).min().filter(|at| *at != Deadline::NEVER);
-        let grace = self.grace.or(self.share.terms.default_grace);
-        let is_plain = deadline.is_none()
-            && grace.is_none()
-            && self.name.is_none()
-            && self.queue_timeout.is_none()
-            && self.run_timeout.is_none()
-            && self.token.is_none()
-            && self.key.is_none()
-            && self.share.bulkheads() == 0
+        let (share, terms) = (&self.share, &self.share.terms);
+        let is_plain = self.settings.is_none()
+            && terms.default_timeout.is_none()
+            && terms.default_grace.is_none()
+            && share.bulkheads() == 0
             && self.parent.is_none();
         if is_plain {
             return None;
         }
-        Some(Box::new(Settings {
-            name: self.name.take(),
-            deadline,
-            queue_deadline: self.queue_timeout.map(after),
-            run_timeout: self.run_timeout,
-            grace,
-            token: self.token.take(),
-            key: self.key.take(),
-            passage: Passage::new(self.share.bulkheads()),
-            ..Settings::default()
-        }))
+        let after = |time: Duration| Deadline::at(submitted).plus(time);
+        let mut settings = self.settings.take().unwrap_or_default();
+        let own = [settings.deadline, settings.timeout.map(after)].into_iter().flatten().min();
+        let own = own.or_else(|| terms.default_timeout.map(after));
+        let inherited = self.parent.as_ref().map(|parent| parent.head.run_limit());
+        let deadline = own.into_iter().chain(inherited).min();
+        settings.deadline = deadline.filter(|at| *at != Deadline::NEVER);
+        settings.queue_deadline = settings.queue_timeout.map(after);
+        settings.grace = settings.grace.or(terms.default_grace);
+        settings.passage = Passage::new(share.bulkheads());
+        Some(settings)
     }
 }
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let none = Settings::default();
+        let settings = self.settings.as_deref().unwrap_or(&none);
         f.debug_struct("Job")
-            .field("name", &self.name)
+            .field("name", &settings.name)
             .field("priority", &self.priority)
-            .field("timeout", &self.timeout)
-            .field("deadline", &self.deadline)
-            .field("queue_timeout", &self.queue_timeout)
-            .field("run_timeout", &self.run_timeout)
-            .field("grace", &self.grace)
-            .field("key", &self.key)
+            .field("timeout", &settings.timeout)
+            .field("deadline", &settings.deadline)
+            .field("queue_timeout", &settings.queue_timeout)
+            .field("run_timeout", &settings.run_timeout)
+            .field("grace", &settings.grace)
+            .field("key", &settings.key)
             .finish_non_exhaustive()
     }
 }

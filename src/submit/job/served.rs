@@ -10,8 +10,10 @@ use std::sync::Arc;
 impl Job {
     /// With this deadline, too: the earlier one counts. One that never comes changes nothing.
     pub(crate) fn by(mut self, deadline: Deadline) -> Self {
-        let both = self.deadline.into_iter().chain([deadline]).min();
-        self.deadline = both.filter(|at| *at != Deadline::NEVER);
+        if deadline != Deadline::NEVER {
+            let asked = &mut self.asked().deadline;
+            *asked = Some(asked.map_or(deadline, |own| own.min(deadline)));
+        }
         self
     }
 

@@ -32,10 +32,16 @@ impl Job {
     /// spawned. Gives when it must have ended, its parent's deadline included.
     pub(crate) fn begin(&mut self, start: Instant) -> Deadline {
         let after = |time| Deadline::at(start).plus(time);
-        let own = [self.deadline, self.timeout.take().map(after)].into_iter().flatten().min();
-        self.deadline = own.or_else(|| self.share.terms.default_timeout.map(after));
+        let (mut own, default) = (None, self.share.terms.default_timeout);
+        if let Some(asked) = &mut self.settings {
+            own = [asked.deadline, asked.timeout.take().map(after)].into_iter().flatten().min();
+        }
+        own = own.or_else(|| default.map(after));
+        if own.is_some() {
+            self.asked().deadline = own;
+        }
         let inherited = self.parent.as_ref().map(|parent| parent.head.run_limit());
-        self.deadline.into_iter().chain(inherited).min().unwrap_or(Deadline::NEVER)
+        own.into_iter().chain(inherited).min().unwrap_or(Deadline::NEVER)
     }
 
     /// The same settings for another job; a reserved place is not for two.
@@ -46,14 +52,7 @@ impl Job {
             place: None,
             parent: self.parent.clone(),
             priority: self.priority,
-            name: self.name.clone(),
-            timeout: self.timeout,
-            deadline: self.deadline,
-            queue_timeout: self.queue_timeout,
-            run_timeout: self.run_timeout,
-            grace: self.grace,
-            token: self.token.clone(),
-            key: self.key.clone(),
+            settings: self.settings.as_ref().map(|settings| Box::new(settings.again())),
         }
     }
 }
