@@ -64,7 +64,7 @@ impl Cell {
     /// If it has a deadline and there is no thread to watch it.
     pub(crate) fn tie(self: &Task, parent: Option<&Task>) -> io::Result<()> {
         let Some(settings) = &self.head.settings else { return Ok(()) };
-        if self.queue_limit().has_passed_by(self.head.now().instant) {
+        if self.head.owner.clock().is_past(self.queue_limit()) {
             self.expire_queued();
             return Ok(());
         }

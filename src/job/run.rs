@@ -1,6 +1,6 @@
 //! A worker's walk through a job: claim, call, publish.
 
-use crate::clock::Recent;
+use crate::clock::{Now, Recent};
 use crate::error::Rejection;
 use crate::job::ambient::Ambient;
 use crate::job::cell::{Body, Cell, Head, Outcome, Run, Slot, Task};
@@ -45,6 +45,11 @@ impl Cell {
         }
         let now = recent.now(self.head.owner.clock());
         self.head.started.set(now.moment);
+        (self.head.settings.is_none() || self.may_start(now)) && self.head.state.start()
+    }
+
+    /// Whether the limits of a job that has some let it start now; it is ended if not.
+    fn may_start(self: &Task, now: Now) -> bool {
         if self.queue_limit().has_passed_by(now.instant) {
             self.expire_queued();
             return false;
@@ -57,7 +62,7 @@ impl Cell {
             self.refuse(Rejection::NoThread);
             return false;
         }
-        self.head.state.start()
+        true
     }
 }
 

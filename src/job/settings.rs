@@ -6,11 +6,12 @@ use crate::deadline::Deadline;
 use crate::job::listen::Registration;
 use crate::job::passage::Passage;
 use crate::job::time::Bell;
+use crate::moment::Moment;
 use crate::stop::TokenLink;
 use crate::sync::Mutex;
 use crate::timekeeper::Armed;
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A job's settings; a job without any has no box for them.
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) queue_timeout: Option<Duration>,
     /// By when it must have ended; from the submission on, with all that bounds it.
     pub(crate) deadline: Option<Deadline>,
+    /// By when its handle must resolve, if it has a deadline.
+    pub(crate) limit: Option<Moment>,
     /// By when it must have started.
     pub(crate) queue_deadline: Option<Deadline>,
     /// How long it may run.
@@ -38,10 +41,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// By when its handle must resolve, if it has a deadline.
-    pub(crate) fn limit(&self) -> Option<Instant> {
-        let deadline = self.deadline?;
-        self.grace.map_or(deadline, |grace| deadline.plus(grace)).instant()
+    /// Settles by when its handle must resolve, if it has a deadline.
+    pub(crate) fn settle_limit(&mut self) {
+        let limit = self.deadline.map(|by| self.grace.map_or(by, |grace| by.plus(grace)));
+        self.limit = limit.and_then(Deadline::instant).map(Moment::of);
     }
 
     /// The same for another job, which is still to be submitted.

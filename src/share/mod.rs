@@ -143,6 +143,7 @@ impl Share {
     ) -> Result<Admission, Rejection> {
         self.list();
         let why_not = match self.core.stage() {
+            Stage::Open if head.settings.is_none() => None,
             Stage::Open => self.hopeless(head, head.submitted, false),
             _ => Some(Rejection::ShutDown),
         };
@@ -258,8 +259,7 @@ impl Share {
         if settings.key.as_ref().is_some_and(|key| self.core.stuck.has(key)) {
             return Some(Rejection::Overdue);
         }
-        let (limit, forecasts) = (settings.limit()?, self.core.forecasts.as_ref()?);
-        let limit = Moment::of(limit);
+        let (limit, forecasts) = (settings.limit?, self.core.forecasts.as_ref()?);
         let (left, in_all) = (limit.since(now), limit.since(head.submitted));
         let kind = self.kind(head);
         let needs = forecasts.needs(kind, now)?;

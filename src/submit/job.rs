@@ -356,6 +356,7 @@ impl Job {
         settings.deadline = deadline.filter(|at| *at != Deadline::NEVER);
         settings.queue_deadline = settings.queue_timeout.map(after);
         settings.grace = settings.grace.or(terms.default_grace);
+        settings.settle_limit();
         settings.passage = Passage::new(share.bulkheads());
         Some(settings)
     }
