@@ -1,7 +1,7 @@
 //! Who takes part: punctual, and the pools that users would pick instead, behind one trait.
 //!
 //! Where a pool gives no result to await, its jobs send one through tokio's oneshot channel, as its users
-//! do. Each is made anew for each round, with so many threads at the most.
+//! do. Each is made anew for each round, with so many threads at the most, and is else as it is by default.
 
 pub(crate) use crate::baselines::{Handoff, Simple};
 use futures_lite::future;
@@ -57,6 +57,11 @@ pub(crate) trait Contender: Clone + Send + Sync + 'static {
         async { job.await.ok() }
     }
 
+    /// How many threads it says that it has; none if it does not say.
+    fn threads(&self) -> usize {
+        0
+    }
+
     /// Waits for all jobs of a pool whose futures give nothing; gives the sum of what they returned.
     fn settle(&self) -> u64 {
         0
@@ -95,9 +100,18 @@ impl Contender for Punctual {
             }
         }
     }
+
+    fn threads(&self) -> usize {
+        self.0.metrics().threads
+    }
 }
 
-/// `tokio::task::spawn_blocking`, with a runtime for it alone.
+/// `tokio::task::spawn_blocking`, with a runtime for it alone, as tokio is by default: its sharded queue
+/// is an unstable setting.
+///
+/// With tokio's feature `test-util`, which this crate's tests need and its users do not, each blocking job
+/// of a current-thread runtime takes the lock of a clock twice. So this one is multi-thread, wherever it is
+/// spawned from; its one worker has nothing to do.
 #[derive(Clone)]
 pub(crate) struct Tokio(Arc<Background>);
 
@@ -126,8 +140,9 @@ impl Contender for Tokio {
     const NAME: &'static str = "tokio";
 
     fn new(threads: usize) -> Self {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.max_blocking_threads(threads).build().expect("it needs no thread");
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).max_blocking_threads(threads).build();
+        let runtime = runtime.expect("the system has a thread");
         Self(Arc::new(Background(Some(runtime))))
     }
 

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 /// The last deadline is so long after the last job was submitted, at the least.
 const MARGIN: Duration = Duration::from_millis(300);
+/// On a machine that has other things to do, the first deadlines may pass before the last job is
+/// submitted: then it is begun again, so often.
+const TRIES: usize = 3;
 
 pub(crate) fn workloads(quick: bool) -> Vec<Workload> {
-    let (rounds, jobs, rolling) = if quick { (1, 10_000, 100) } else { (3, 100_000, 1_000) };
+    let (rounds, jobs, rolling) = if quick { (1, 10_000, 100) } else { (3, 100_000, 500) };
     let of = |within: u64, most| Workload {
         title: format!("{jobs} queued jobs expire, within {within} ms"),
         rounds,
@@ -44,6 +47,11 @@ impl Wake for Told {
 /// How late a waiter is told, the 99th percentile in milliseconds; the share of the jobs that are run, and
 /// of the captures that are there when the last one is told.
 fn expire<C: Contender>(jobs: u32, within: Duration) -> Figures {
+    let mut tries = (0..TRIES).map(|_| expire_once::<C>(jobs, within));
+    tries.find_map(|figures| figures).unwrap_or_else(|| vec![f64::NAN; 3])
+}
+
+fn expire_once<C: Contender>(jobs: u32, within: Duration) -> Option<Figures> {
     let runtime = timers();
     let _inside = runtime.enter();
     let (pool, fates) = (C::new(1), Arc::<Fates>::default());
@@ -60,7 +68,7 @@ fn expire<C: Contender>(jobs: u32, within: Duration) -> Figures {
     let all: Option<Vec<_>> = (0..jobs).map(submit).collect();
     let Some(all) = all.filter(|_| Instant::now() < first) else {
         held.open(&pool);
-        return vec![f64::NAN; 3]; // the machine has had something else to do
+        return None;
     };
     let mut late: Vec<_> =
         all.iter().map(|(deadline, told, _)| lateness(*deadline, told)).collect();
@@ -70,7 +78,7 @@ fn expire<C: Contender>(jobs: u32, within: Duration) -> Figures {
     let share = |count: f64| count / f64::from(jobs) * 100.0;
     let kept = 100.0 - share(fates.dropped());
     held.open(&pool);
-    vec![quantile(&mut late, 0.99) / 1e6, share(fates.run()), kept]
+    Some(vec![quantile(&mut late, 0.99) / 1e6, share(fates.run()), kept])
 }
 
 /// Enough to submit so many.

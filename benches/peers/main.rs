@@ -3,12 +3,15 @@
 //! ```text
 //! cargo bench --bench peers
 //! cargo bench --bench peers -- --quick
+//! cargo bench --bench peers -- --markdown
 //! cargo bench --bench peers -- trip scaling
 //! ```
 //!
 //! Contenders run in turn, A B C A B C …, and are compared within each round. Each workload checks that
-//! the work was done. `--quick` takes a minute, with less work and few rounds, and is not as exact. Words
-//! choose workloads, by a part of their title. The table says which goals are met; `peers.svg` shows it.
+//! the work was done. Nothing else should run on the machine: pools that wake a thread for each job cost
+//! less where no other core is free to run it. `--quick` takes a minute, with less work and few rounds, and is not as exact; all of it
+//! takes less than eight. Words choose workloads, by a part of their title. The table says beside each goal
+//! whether it is met, and who is ahead; `--markdown` writes it to be pasted. `peers.svg` shows it.
 
 mod baselines;
 #[path = "../shared/callgrind.rs"]
@@ -31,8 +34,11 @@ mod table;
 mod trips;
 
 use measure::Workload;
+use std::time::Instant;
+use table::Style;
 
 fn main() {
+    let begin = Instant::now();
     let args: Vec<_> = std::env::args().skip(1).collect();
     if let [option, name, jobs] = &args[..] {
         if option == counts::JOBS {
@@ -43,25 +49,31 @@ fn main() {
     // Without `--bench` this is a test of whether it runs at all.
     let in_earnest = has("--bench");
     let quick = has("--quick") || !in_earnest;
+    let style = if has("--markdown") { Style::Markdown } else { Style::Text };
     let words: Vec<_> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
     let is_wanted =
         |title: &str| words.is_empty() || words.iter().any(|word| title.contains(&**word));
 
-    table::print_head();
+    style.print_head();
     let mut all = Vec::new();
     for workload in workloads(quick) {
         if is_wanted(&workload.title) {
             let seen = workload.measure();
-            table::print(&seen);
+            style.print(&seen);
             all.extend(seen);
         }
     }
     let curves = if is_wanted("scaling") { scaling::curves(quick) } else { Vec::new() };
-    scaling::print(&curves);
+    let flat = scaling::seen(&curves);
+    style.print(&flat);
+    if let Style::Text = style {
+        scaling::print(&curves);
+    }
+    all.extend(flat);
     table::print_not_met(&all);
     if in_earnest {
         plot::draw("peers.svg".as_ref(), &all, &curves).expect("it can be written");
-        println!("see peers.svg");
+        println!("\nsee peers.svg; all took {:.0} s", begin.elapsed().as_secs_f64());
     }
 }
 

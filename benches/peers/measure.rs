@@ -4,6 +4,7 @@
 //! another met the same machine: so ratios are taken within a round, and their median over the rounds.
 
 use crate::contenders::{Contender, Handoff, NAMES, Simple, Tokio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Figures of one contender in one round, one for each line of the workload; NaN for none.
@@ -18,6 +19,7 @@ pub(crate) struct Run {
 /// What all do in turn.
 pub(crate) struct Workload {
     pub(crate) title: String,
+    /// At the most: none is begun after [`ENOUGH`], once there are [`LEAST`].
     pub(crate) rounds: usize,
     pub(crate) lines: Vec<Line>,
     pub(crate) runs: Vec<Run>,
@@ -54,6 +56,8 @@ pub(crate) enum Goal {
 /// What was seen of a workload's line.
 pub(crate) struct Seen {
     pub(crate) workload: String,
+    /// How many were taken.
+    pub(crate) rounds: usize,
     pub(crate) line: Line,
     /// For each of [`NAMES`], quartiles over the rounds.
     pub(crate) figures: Vec<Option<[f64; 3]>>,
@@ -61,13 +65,24 @@ pub(crate) struct Seen {
     pub(crate) tokio: f64,
 }
 
+/// So long a workload may take, so that all end in time on a slow machine, too.
+const ENOUGH: Duration = Duration::from_secs(20);
+/// So many rounds are taken whatever they take, if that many are wanted: medians need them.
+const LEAST: usize = 3;
+
 /// A peer is ahead if it is better by more than that: less is noise.
 const NOISE: f64 = 1.02;
 
 impl Workload {
     pub(crate) fn measure(self) -> Vec<Seen> {
-        let round = |_| self.runs.iter().map(|run| (run.run)()).collect::<Vec<_>>();
-        let rounds: Vec<_> = (0..self.rounds).map(round).collect();
+        let one = |run: &Run| {
+            rest();
+            (run.run)()
+        };
+        let round = |_| self.runs.iter().map(one).collect::<Vec<_>>();
+        let begin = Instant::now();
+        let goes_on = |n: &usize| *n < LEAST || begin.elapsed() < ENOUGH;
+        let rounds: Vec<_> = (0..self.rounds).take_while(goes_on).map(round).collect();
         let runs = &self.runs;
         let at = |name| runs.iter().position(|run| run.name == name);
         let seen = |(n, line): (usize, Line)| {
@@ -84,7 +99,8 @@ impl Workload {
             });
             let tokio = at(Tokio::NAME).and_then(|of| quartiles(own(of)));
             let tokio = tokio.map_or(f64::NAN, |[_, median, _]| median);
-            Seen { workload: self.title.clone(), line, figures: figures.into(), tokio }
+            let workload = self.title.clone();
+            Seen { workload, rounds: rounds.len(), line, figures: figures.into(), tokio }
         };
         self.lines.into_iter().enumerate().map(seen).collect()
     }
@@ -93,21 +109,24 @@ impl Workload {
 impl Seen {
     /// Whether punctual is where it is to be; `None` if nothing is asked of it.
     pub(crate) fn is_met(&self) -> Option<bool> {
-        let own = self.median(0)?;
+        // What was not seen is not met: nothing compares with NaN.
+        let [own, tokio] = [0, 1].map(|of| self.median(of).unwrap_or(f64::NAN));
         match self.line.goal {
             Goal::None => None,
             Goal::AtLeast(least) => Some(own >= least),
             Goal::AtMost(most) => Some(own <= most),
             Goal::Ahead(least) => Some(own >= least && !self.ahead().any(is_peer)),
-            Goal::AsTokio => Some(own <= self.median(1)?),
+            Goal::AsTokio => Some(own <= tokio),
         }
     }
 
     /// Who is better than punctual.
     pub(crate) fn ahead(&self) -> impl Iterator<Item = &'static str> {
         let own = self.median(0).unwrap_or(f64::NAN);
-        let better = move |other: f64| match self.line.goal {
-            Goal::AtMost(_) | Goal::AsTokio => other * NOISE < own,
+        let better = move |other: f64| match (self.line.goal, self.line.shown) {
+            (Goal::AtMost(_) | Goal::AsTokio, _) | (Goal::None, Shown::In(..)) => {
+                other * NOISE < own
+            }
             _ => other > own * NOISE,
         };
         let is_ahead = move |n: &usize| self.median(*n).is_some_and(better);
@@ -136,6 +155,19 @@ pub(crate) fn quartiles(figures: impl Iterator<Item = f64>) -> Option<[f64; 3]> 
 pub(crate) fn quantile(figures: &mut [f64], share: f64) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[((figures.len() - 1) as f64 * share) as usize]
+}
+
+/// Waits until the threads of the contender before have left: they would be in the way of the next one.
+pub(crate) fn rest() {
+    const TRIES: usize = 200;
+    const WHILE: Duration = Duration::from_millis(2);
+    let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let is_at_rest = || {
+        let before = threads();
+        thread::sleep(WHILE);
+        threads() >= before
+    };
+    (0..TRIES).any(|_| is_at_rest());
 }
 
 pub(crate) fn nanoseconds(time: Duration) -> f64 {

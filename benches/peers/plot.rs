@@ -93,22 +93,22 @@ fn draw_ratios(area: &Area<'_>, ratios: &[&Seen]) -> Drawn {
         .axis_style(GRAY)
         .label_style(("sans-serif", 13))
         .x_labels(16)
-        .x_label_formatter(&|times| format!("{times}"))
+        .x_label_formatter(&|times| short(*times))
         .x_desc("times as fast as tokio's spawn_blocking")
         .draw()?;
     chart.draw_series([PathElement::new([(1.0, 0.0), (1.0, lines)], GRAY)])?;
     for (n, seen) in ratios.iter().enumerate() {
         let y = lines - n as f64 - 0.5;
         chart.draw_series([PathElement::new([(least, y), (most, y)], LIGHT)])?;
-        if let Goal::AtLeast(goal) | Goal::Ahead(goal) = seen.line.goal {
-            let tick = [(goal, y - 0.35), (goal, y + 0.35)];
-            chart.draw_series([PathElement::new(tick, BLACK.stroke_width(2))])?;
-        }
         // The last first, so that punctual is on top.
         for of in (0..NAMES.len()).rev() {
             let radius = if of == 0 { 6 } else { 4 };
             let point = seen.median(of).map(|x| Circle::new((x, y), radius, COLORS[of].filled()));
             chart.draw_series(point)?;
+        }
+        if let Goal::AtLeast(goal) | Goal::Ahead(goal) = seen.line.goal {
+            let tick = [(goal, y - 0.35), (goal, y + 0.35)];
+            chart.draw_series([PathElement::new(tick, BLACK.stroke_width(2))])?;
         }
         let (_, line) = chart.plotting_area().map_coordinate(&(1.0, y));
         let (_, top) = area.get_base_pixel();
@@ -154,9 +154,14 @@ fn draw_curves(area: &Area<'_>, over: &str, curves: &[&Curve]) -> Drawn {
     Ok(())
 }
 
-/// 1000000 as 1M.
+/// 1000000 as 1M. Nothing for what begins with a 3, say: on a logarithmic axis there is no room for all.
 fn short(number: f64) -> String {
+    let first = number / 10_f64.powf(number.log10().floor());
+    if ![1.0, 2.0, 5.0].iter().any(|shown| (first - shown).abs() < 0.01) {
+        return String::new();
+    }
     match number {
+        ..1.0 => format!("{number:.1}"),
         1e6.. => format!("{:.0}M", number / 1e6),
         1e3.. => format!("{:.0}k", number / 1e3),
         _ => format!("{number:.0}"),

@@ -1,14 +1,19 @@
 //! Whether a job costs as much with many submitters, in a long queue, and with many threads.
+//!
+//! Where threads are more than cores they take turns, and what is contended is seen for moments only. What
+//! could be is counted in `counts.rs`.
 
-use crate::contenders::{Affinity, Contender, Punctual, Tokio, await_all};
+use crate::contenders::{Affinity, Contender, NAMES, Punctual, Tokio, await_all};
 use crate::held::Held;
-use crate::measure::{quartiles, timed};
+use crate::measure::{Goal, Line, Seen, Shown, quartiles, rest, timed};
 use std::thread;
 
 /// A job may cost so many times as much at one point as at another.
-const FLAT: f64 = 2.0;
+pub(crate) const FLAT: f64 = 2.0;
 /// How many jobs are timed while others wait.
 const PROBES: u64 = 10_000;
+/// So many jobs are submitted at a time, or nearly.
+const FLOOD: u64 = 32_000;
 /// In a queue of that length, noise evens out.
 const LONG: u64 = 1_000_000;
 /// What a queued job takes at the most, in bytes, of any of them.
@@ -18,6 +23,7 @@ const QUEUED: u64 = 400;
 pub(crate) struct Curve {
     pub(crate) over: &'static str,
     pub(crate) name: &'static str,
+    pub(crate) rounds: usize,
     /// At how many, and how many nanoseconds.
     pub(crate) points: Vec<(f64, f64)>,
 }
@@ -26,7 +32,7 @@ pub(crate) struct Curve {
 type Cost = fn(u64) -> f64;
 
 pub(crate) fn curves(quick: bool) -> Vec<Curve> {
-    let rounds = if quick { 1 } else { 5 };
+    let rounds = if quick { 1 } else { 3 };
     let submitters = [1, 2, 4, 8, 16, 32, 64];
     let threads = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
     let longest = if quick { 5 } else { 7 };
@@ -75,21 +81,47 @@ fn curves_of(
     rounds: usize,
     costs: [(&'static str, Cost); 3],
 ) -> Vec<Curve> {
-    let round = |_| points.iter().map(|n| costs.map(|(_, cost)| cost(*n))).collect::<Vec<_>>();
+    let one = |(_, cost): (_, Cost), n: u64| {
+        rest();
+        cost(n)
+    };
+    let round = |_| points.iter().map(|n| costs.map(|cost| one(cost, *n))).collect::<Vec<_>>();
     let rounds: Vec<_> = (0..rounds).map(round).collect();
     let curve = |(own, (name, _)): (usize, (&'static str, Cost))| {
         let cost = |n: usize| quartiles(rounds.iter().map(|round: &Vec<[f64; 3]>| round[n][own]));
         let points = points.iter().enumerate();
         let points = points.filter_map(|(n, at)| Some((*at as f64, cost(n)?[1]))).collect();
-        Curve { over, name, points }
+        Curve { over, name, rounds: rounds.len(), points }
     };
     costs.into_iter().enumerate().map(curve).collect()
 }
 
+/// For the table: how flat they are.
+pub(crate) fn seen(curves: &[Curve]) -> Vec<Seen> {
+    let seen = |over: &'static str| {
+        let factor = |name| {
+            let curve = curves.iter().find(|curve| (curve.over, curve.name) == (over, name))?;
+            Some([curve.factor(); 3])
+        };
+        Seen {
+            workload: "scaling: a job at its dearest, by one at its cheapest".to_owned(),
+            rounds: curves.iter().map(|curve| curve.rounds).min().unwrap_or(0),
+            line: Line { name: over, shown: Shown::In("×", 1), goal: Goal::AtMost(FLAT) },
+            figures: NAMES.map(factor).into(),
+            tokio: f64::NAN,
+        }
+    };
+    let mut over: Vec<_> = curves.iter().map(|curve| curve.over).collect();
+    over.dedup();
+    over.into_iter().map(seen).collect()
+}
+
+/// All points.
 pub(crate) fn print(curves: &[Curve]) {
-    if !curves.is_empty() {
-        println!("scaling: a job's cost at its highest, by that at its lowest (goal: ≤ {FLAT})");
-        curves.iter().for_each(Curve::print);
+    for curve in curves {
+        let points = curve.points.iter().map(|(at, cost)| format!("{at:.0}: {cost:.0} ns"));
+        let points = points.collect::<Vec<_>>().join(", ");
+        println!("    over {:12} {:10} {points}", curve.over, curve.name);
     }
 }
 
@@ -99,28 +131,17 @@ impl Curve {
         let costs = || self.points.iter().map(|(_, cost)| *cost);
         costs().fold(0.0, f64::max) / costs().fold(f64::INFINITY, f64::min)
     }
-
-    fn print(&self) {
-        let points = self.points.iter().map(|(at, cost)| format!("{at:.0}: {cost:.0} ns"));
-        let verdict = match self.name {
-            Punctual::NAME if self.factor() <= FLAT => "  ok",
-            Punctual::NAME => "  NOT flat",
-            _ => "",
-        };
-        let points = points.collect::<Vec<_>>().join(", ");
-        println!("  {:12} {:10} {:5.1}×{verdict}   {points}", self.over, self.name, self.factor());
-    }
 }
 
 /// A job's time where so many threads submit and two run.
 fn submitted_by<C: Contender>(threads: u64) -> f64 {
-    let jobs = 64_000 / threads * threads;
+    let jobs = FLOOD / threads * threads;
     flood(&C::new(2), threads, jobs)
 }
 
 /// A job's time where one thread submits and so many run.
 fn run_by<C: Contender>(threads: u64) -> f64 {
-    flood(&C::new(threads as usize), 1, 64_000)
+    flood(&C::new(threads as usize), 1, FLOOD)
 }
 
 /// A second flood, so that the threads are there.

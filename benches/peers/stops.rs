@@ -99,7 +99,8 @@ impl Wake for Nobody {
 }
 
 /// Which share of the waiters is freed, and when all are, in milliseconds from the first call; how long a
-/// call takes, in nanoseconds; and which share of the captures is still there.
+/// call takes, in nanoseconds; and which share of the captures is still there when the handles are gone,
+/// too: some pools take that for a cancel.
 fn cancel<C: Contender, F: Future, X: FnOnce()>(
     pool: &C,
     jobs: u64,
@@ -117,8 +118,8 @@ fn cancel<C: Contender, F: Future, X: FnOnce()>(
     let outcomes = all.iter_mut().filter_map(|job| poll_with(job, &nobody));
     let freed = outcomes.map(|outcome| assert!(is_cancelled(outcome))).count() as f64;
     let total = if freed == jobs as f64 { nanoseconds(begin.elapsed()) } else { f64::NAN };
-    let kept = jobs as f64 - fates.dropped();
     drop(all);
+    let kept = jobs as f64 - fates.dropped();
     held.open(pool);
     let share = |count: f64| count / jobs as f64 * 100.0;
     vec![share(freed), total / 1e6, calls / jobs as f64, share(kept)]

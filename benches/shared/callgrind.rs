@@ -1,10 +1,14 @@
-//! Counts instructions: this program runs itself as a child under valgrind's callgrind.
+//! Counts instructions, and atomic read-modify-writes: this program runs itself as a child under valgrind's
+//! callgrind.
 //!
 //! What one unit of work takes is the difference of two runs, one of which does more of it: so the start
 //! and the end of the program do not count, and nothing must be switched on and off within it.
 //!
 //! Counts of several threads repeat only if the threads take the same turns each time. So the child
 //! [keeps to one core](take_turns), on which a thread that wakes another goes on until it waits or yields.
+//!
+//! So no read-modify-write meets another, and none is tried again: what is counted is the most that could
+//! be contended, however many cores there are, without what is tried again.
 
 use std::io;
 use std::path::Path;
@@ -24,27 +28,46 @@ pub(crate) fn is_there() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// How many instructions a unit takes, where this program does as many as the argument behind `args` says.
-pub(crate) fn per_unit(args: &[&str]) -> io::Result<f64> {
-    let short = count(args, WARM_UP, Path::new("/dev/null"))?;
-    let long = count(args, WARM_UP + UNITS, Path::new("/dev/null"))?;
-    Ok((long as f64 - short as f64) / UNITS as f64)
+/// What was counted of a run, or of a unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) instructions: f64,
+    /// Atomic read-modify-writes.
+    pub(crate) updates: f64,
 }
 
-/// How many instructions this program takes for so many units; `file` gets what `callgrind_annotate` reads.
-pub(crate) fn count(args: &[&str], units: u64, file: &Path) -> io::Result<u64> {
+/// What a unit takes, where this program does as many as the argument behind `args` says.
+pub(crate) fn per_unit(args: &[&str]) -> io::Result<Counts> {
+    let short = count(args, WARM_UP, Path::new("/dev/null"))?;
+    let long = count(args, WARM_UP + UNITS, Path::new("/dev/null"))?;
+    let each = |long: f64, short: f64| (long - short) / UNITS as f64;
+    Ok(Counts {
+        instructions: each(long.instructions, short.instructions),
+        updates: each(long.updates, short.updates),
+    })
+}
+
+/// What this program takes for so many units; `file` gets what `callgrind_annotate` reads.
+pub(crate) fn count(args: &[&str], units: u64, file: &Path) -> io::Result<Counts> {
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--fair-sched=no"]);
+    // The bus is what a read-modify-write locked once.
+    valgrind.args(["--tool=callgrind", "--fair-sched=no", "--collect-bus=yes"]);
     valgrind.arg(format!("--callgrind-out-file={}", file.display()));
     valgrind.arg(std::env::current_exe()?).args(args).arg(units.to_string());
     let output = valgrind.stdout(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stderr);
-    let total =
-        text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    match total {
-        Some(total) if output.status.success() => Ok(total),
+    match text.lines().find_map(collected) {
+        Some(counts) if output.status.success() => Ok(counts),
         _ => Err(io::Error::other(format!("valgrind ended by {}:\n{text}", output.status))),
     }
+}
+
+/// The counts, if that is their line.
+fn collected(line: &str) -> Option<Counts> {
+    let (_, counts) = line.split_once("Collected : ")?;
+    let mut counts = counts.split_whitespace().map(str::parse);
+    let (instructions, updates) = (counts.next()?.ok()?, counts.next()?.ok()?);
+    Some(Counts { instructions, updates })
 }
 
 /// For the child, before it starts a thread: all run on one core, and none takes it from another.
