@@ -58,15 +58,15 @@ struct Row {
 }
 
 static ROWS: [Row; 10] = [
-    row("one/plain", |jobs| one_by_one(&Plain(pool()), jobs), 3_700.0, Some(800.0)),
-    row("one/deadline", |jobs| one_by_one(&Timed(pool()), jobs), 6_630.0, Some(920.0)),
-    row("one/token", |jobs| one_by_one(&Tokened::new(), jobs), 6_040.0, None),
-    row("one/lane", |jobs| one_by_one(&laned(), jobs), 5_430.0, None),
+    row("one/plain", |jobs| one_by_one(&Plain(pool()), jobs), 3_440.0, Some(800.0)),
+    row("one/deadline", |jobs| one_by_one(&Timed(pool()), jobs), 5_510.0, Some(920.0)),
+    row("one/token", |jobs| one_by_one(&Tokened::new(), jobs), 5_540.0, None),
+    row("one/lane", |jobs| one_by_one(&laned(), jobs), 4_990.0, None),
     peer("one/tokio", |jobs| one_by_one(&Tokio::new(), jobs)),
-    row("batch/plain", |jobs| together(&Plain(pool()), jobs), 3_540.0, Some(750.0)),
-    row("batch/deadline", |jobs| together(&Timed(pool()), jobs), 7_410.0, Some(870.0)),
-    row("batch/token", |jobs| together(&Tokened::new(), jobs), 6_170.0, None),
-    row("batch/lane", |jobs| together(&laned(), jobs), 5_730.0, None),
+    row("batch/plain", |jobs| together(&Plain(pool()), jobs), 3_100.0, Some(750.0)),
+    row("batch/deadline", |jobs| together(&Timed(pool()), jobs), 6_150.0, Some(870.0)),
+    row("batch/token", |jobs| together(&Tokened::new(), jobs), 5_480.0, None),
+    row("batch/lane", |jobs| together(&laned(), jobs), 5_260.0, None),
     peer("batch/tokio", |jobs| together(&Tokio::new(), jobs)),
 ];
 
