@@ -77,6 +77,7 @@ where
             unreachable!("the winner of `start` finds the body")
         };
         let (cell, head) = (cx.task(), &cx.task().head);
+        cell.look_at_manual_clock();
         let returned = {
             let _in_body = InBody::enter(cx);
             unwind::catch(|| {

@@ -53,6 +53,22 @@ impl Cell {
         }
     }
 
+    /// The body is about to be called. A clock that is moved by hand may have been moved past the end of
+    /// the run since the worker took the job; its alarm, which then rang too early for a run, was set for
+    /// a little later, and the clock is perhaps not moved again. Who moves the clock locks it: either this
+    /// sees it moved, or that alarm sees the job run.
+    pub(super) fn look_at_manual_clock(self: &Task) {
+        let clock = self.head.owner.clock();
+        let Some(settings) = self.head.settings.as_ref().filter(|_| clock.is_manual()) else {
+            return;
+        };
+        let limit = self.head.run_limit();
+        let set = settings.ties.lock().alarm.as_ref().map(|set| Deadline::at(set.at()));
+        if set.is_some_and(|set| set > limit) && clock.is_past(limit) {
+            self.on_time();
+        }
+    }
+
     /// After the first request to stop: waits so long, and no longer, for the body's last word.
     pub(super) fn await_last_word(self: &Task, cause: Cause) {
         let Some(settings) = &self.head.settings else { return };
