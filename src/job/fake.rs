@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) hold: Mutex<Option<mpsc::Receiver<()>>>,
     /// Whether another job goes on with what the next one that returns held.
     pub(crate) hands_on: Mutex<bool>,
+    /// Done by the worker that is about to start the next job.
+    pub(crate) before_start: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Fake {
@@ -46,8 +48,14 @@ impl Fake {
     }
 
     fn by(clock: Clock, keeper: Arc<Timekeeper<Bell>>) -> Arc<Self> {
-        let (told, hold, hands_on) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { clock, keeper, told, hold, hands_on })
+        Arc::new(Self {
+            clock,
+            keeper,
+            told: Mutex::default(),
+            hold: Mutex::default(),
+            hands_on: Mutex::default(),
+            before_start: Mutex::default(),
+        })
     }
 
     /// A job that does nothing.
@@ -113,6 +121,10 @@ impl Owner for Fake {
     }
 
     fn is_hopeless(&self, _: &Head, _: Moment) -> Option<Rejection> {
+        let before_start = self.before_start.lock().take();
+        if let Some(before_start) = before_start {
+            before_start();
+        }
         None
     }
 

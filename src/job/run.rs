@@ -24,6 +24,7 @@ impl Cell {
             if self.head.owner.tell(&self.head, News::Started) && self.head.state.told_start() {
                 self.tell_overdue();
             }
+            self.answer_ring();
             let cx = JobContext::new(Arc::clone(self));
             self.slot.run(&cx, recent);
         }
@@ -77,7 +78,6 @@ where
             unreachable!("the winner of `start` finds the body")
         };
         let (cell, head) = (cx.task(), &cx.task().head);
-        cell.look_at_manual_clock();
         let returned = {
             let _in_body = InBody::enter(cx);
             unwind::catch(|| {

@@ -53,6 +53,8 @@ const OVERDUE: u32 = 1 << 17;
 const OVERDUE_TOLD: u32 = 1 << 18;
 /// The body of a job that was given up is through, which is to be told after that.
 const LATE: u32 = 1 << 19;
+/// An alarm rang while a worker was about to start the job: the worker looks what is due.
+const RANG: u32 = 1 << 20;
 
 /// As many as three bits can tell.
 const CAUSES: [Cause; 7] = [
@@ -131,6 +133,18 @@ impl State {
     #[must_use]
     pub(crate) fn start(&self) -> bool {
         self.set_if(RUNNING, |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
+    }
+
+    /// Leaves an alarm that rings to the worker that is about to start the job; `false` if it has, or the
+    /// job was ended.
+    #[must_use]
+    pub(crate) fn ring(&self) -> bool {
+        self.set_if(RANG, |bits| bits & (RUNNING | DECIDED) == 0).is_ok()
+    }
+
+    /// Whether an alarm was left to the worker that has started the job.
+    pub(crate) fn rang(&self) -> bool {
+        self.load() & RANG != 0
     }
 
     /// Claims the right to end a job that has not started.

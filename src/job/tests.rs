@@ -8,6 +8,7 @@ use crate::job::fake::{Fake, Told};
 use std::convert::Infallible;
 use std::panic::resume_unwind;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 mod end;

@@ -15,15 +15,33 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After so long a worker that is about to start a job is looked at again.
-const ABOUT_TO_START: Duration = Duration::from_micros(100);
-
 /// What a pool's timekeeper rings.
 pub(crate) enum Bell {
     /// Something may be due for this job.
     Job(Task),
     /// Something else is to be done; it must not unwind.
     Call(Box<dyn FnOnce() + Send>),
+}
+
+/// Whether an alarm will ring that a job has set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum Ring {
+    Comes,
+    /// A clock that is moved by hand was moved past it before it was set. It rings at the next move,
+    /// which may never come: who has set it looks at once.
+    Missed,
+}
+
+/// What a job finds whose alarm rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// What was set is due.
+    Due,
+    /// Nothing is, yet.
+    Later,
+    /// A worker is about to start it.
+    AboutToStart,
 }
 
 impl Alarm for Bell {
@@ -38,33 +56,32 @@ impl Alarm for Bell {
 impl Cell {
     /// Sets the first alarm of a job that is about to be queued.
     pub(super) fn arm_queue(self: &Task) -> io::Result<()> {
-        self.arm(|_| self.queue_limit())
+        if self.arm(|_| self.queue_limit())? == Ring::Missed {
+            self.on_time();
+        }
+        Ok(())
     }
 
     /// Sees to it that an alarm rings when the run that begins now must end.
     pub(super) fn arm_run(self: &Task) -> io::Result<()> {
-        match self.head.settings.as_ref().and_then(|settings| settings.run_timeout) {
-            Some(_) => self.arm(|ties| {
-                // One that is set for earlier will see, when it rings, what is due next.
-                let set = ties.alarm.as_ref().map_or(Deadline::NEVER, |set| Deadline::at(set.at()));
-                if set <= self.head.run_limit() { Deadline::NEVER } else { self.head.run_limit() }
-            }),
-            None => Ok(()),
+        let Some(settings) = &self.head.settings else { return Ok(()) };
+        if settings.run_timeout.is_none() {
+            return Ok(());
         }
+        let ring = self.arm(|ties| {
+            // One that is set for earlier will see, when it rings, what is due next.
+            let set = ties.alarm.as_ref().map_or(Deadline::NEVER, |set| Deadline::at(set.at()));
+            if set <= self.head.run_limit() { Deadline::NEVER } else { self.head.run_limit() }
+        })?;
+        if ring == Ring::Missed {
+            let _ = self.head.state.ring(); // for this worker to answer, unless the job is decided
+        }
+        Ok(())
     }
 
-    /// The body is about to be called. A clock that is moved by hand may have been moved past the end of
-    /// the run since the worker took the job; its alarm, which then rang too early for a run, was set for
-    /// a little later, and the clock is perhaps not moved again. Who moves the clock locks it: either this
-    /// sees it moved, or that alarm sees the job run.
-    pub(super) fn look_at_manual_clock(self: &Task) {
-        let clock = self.head.owner.clock();
-        let Some(settings) = self.head.settings.as_ref().filter(|_| clock.is_manual()) else {
-            return;
-        };
-        let limit = self.head.run_limit();
-        let set = settings.ties.lock().alarm.as_ref().map(|set| Deadline::at(set.at()));
-        if set.is_some_and(|set| set > limit) && clock.is_past(limit) {
+    /// Looks, before the body is called, what was due while the worker was about to start the job.
+    pub(super) fn answer_ring(self: &Task) {
+        if self.head.settings.is_some() && self.head.state.rang() {
             self.on_time();
         }
     }
@@ -99,33 +116,6 @@ impl Cell {
     }
 
     /// An alarm of this job rings.
-    fn on_time(self: &Task) {
-        while !self.head.state.is_decided() {
-            let (running, cause) = (self.head.state.is_running(), self.head.state.cause());
-            let mut is_due = false;
-            let _ = self.arm(|ties| {
-                let due = match running {
-                    true => self.head.next_of_run(ties, cause),
-                    false => self.next_of_queue(),
-                };
-                is_due = self.head.owner.clock().is_past(due);
-                if is_due { Deadline::NEVER } else { due }
-            }); // can not fail: the watcher is here, ringing
-            if !is_due {
-                return;
-            }
-            match (running, cause) {
-                (true, None) => {
-                    self.stop(Cause::Deadline);
-                }
-                (true, Some(_)) => self.give_up(),
-                (false, _) => self.expire_queued(),
-            }
-        }
-    }
-
-    /// What may be due next for a job that has not started. One that a worker is just about to
-    /// start is no longer for the queue's limits to end, and soon for its run's.
     ///
     /// A look that finds no start where there is one does no harm:
     /// 1. If the worker has been in [`arm_run`](Self::arm_run), which is after it noted the start, the lock
@@ -134,10 +124,33 @@ impl Cell {
     ///    the state decides, not this. It is looked at anew then, as a job that runs.
     /// 3. What is not yet due is set for when it will be, and `arm_run`, if it is still to come, sees that
     ///    alarm: it sets an earlier one, or that one rings and is looked at anew.
-    fn next_of_queue(&self) -> Deadline {
-        match self.head.started.get() {
-            Some(_) => self.head.run_limit().max(self.head.owner.clock().after(ABOUT_TO_START)),
-            None => self.queue_limit(),
+    fn on_time(self: &Task) {
+        while !self.head.state.is_decided() {
+            let (running, cause) = (self.head.state.is_running(), self.head.state.cause());
+            let mut look = Look::Later;
+            let ring = self.arm(|ties| {
+                let due = match running {
+                    true => self.head.next_of_run(ties, cause),
+                    false => self.queue_limit(),
+                };
+                if !running && self.head.started.get().is_some() {
+                    look = Look::AboutToStart;
+                } else if self.head.owner.clock().is_past(due) {
+                    look = Look::Due;
+                }
+                if look == Look::Later { due } else { Deadline::NEVER }
+            }); // can not fail: the watcher is here, ringing
+            match (look, running, cause) {
+                // The queue's limits no longer end it: the worker has looked at them.
+                (Look::AboutToStart, ..) if self.head.state.ring() => return,
+                (Look::Later, ..) if !matches!(ring, Ok(Ring::Missed)) => return,
+                (Look::AboutToStart | Look::Later, ..) => {} // that has changed since: once more
+                (Look::Due, true, None) => {
+                    self.stop(Cause::Deadline);
+                }
+                (Look::Due, true, Some(_)) => self.give_up(),
+                (Look::Due, false, _) => self.expire_queued(),
+            }
         }
     }
 
@@ -146,10 +159,10 @@ impl Cell {
     /// What is due is found, and the alarm is set and kept, under one lock. Otherwise an alarm for
     /// what was due before could replace one for what is due now; or an alarm could ring, and be
     /// set anew, before it is kept, and keeping it would then take the new one back.
-    fn arm(self: &Task, due: impl FnOnce(&mut Ties) -> Deadline) -> io::Result<()> {
-        let Some(settings) = &self.head.settings else { return Ok(()) };
+    fn arm(self: &Task, due: impl FnOnce(&mut Ties) -> Deadline) -> io::Result<Ring> {
+        let Some(settings) = &self.head.settings else { return Ok(Ring::Comes) };
         let mut ties = settings.ties.lock();
-        let Some(at) = due(&mut ties).instant() else { return Ok(()) };
+        let Some(at) = due(&mut ties).instant() else { return Ok(Ring::Comes) };
         let armed = self.head.owner.keeper().arm(at, Bell::Job(Arc::clone(self)))?;
         let old = ties.alarm.replace(armed);
         drop(ties);
@@ -157,7 +170,9 @@ impl Cell {
         if self.head.state.is_decided() {
             self.head.untie_timer(); // who decided may have untied before this alarm was there
         }
-        Ok(())
+        let clock = self.head.owner.clock();
+        let missed = clock.is_manual() && clock.is_past(Deadline::at(at));
+        Ok(if missed { Ring::Missed } else { Ring::Comes })
     }
 }
 

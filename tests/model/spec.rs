@@ -114,6 +114,9 @@ impl Pool {
         self.looks = if in_order { self.looks.map(|looks| looks + 1) } else { Some(self.dead()) };
         self.jobs[own].stage = Stage::Running;
         self.jobs[own].started = Some(self.now);
+        if run_limit(&self.jobs[own]).is_some_and(|limit| limit <= self.now) {
+            self.stop(own, Cause::Deadline); // it may run for no time at all
+        }
     }
 
     /// Law 8: it says whether it hit a queued job, a running one, or nothing.

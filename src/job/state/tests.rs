@@ -16,6 +16,7 @@ struct Record {
     waker: bool,
     end_wakers: bool,
     listening: bool,
+    rang: bool,
 }
 
 /// Who decided the outcome.
@@ -38,6 +39,7 @@ enum Step {
     Watch,
     WatchEnd,
     Listen,
+    Ring,
     Take,
     Detach,
 }
@@ -95,6 +97,7 @@ impl Record {
                 self.listening = true;
                 Answer::Cause(before.cause)
             }
+            Step::Ring => Answer::Is(self.ring()),
             Step::Take => {
                 self.taken |= before.ready;
                 Answer::Is(before.ready && !before.taken)
@@ -104,6 +107,11 @@ impl Record {
                 Answer::Is(before.ready && !before.taken)
             }
         }
+    }
+
+    fn ring(&mut self) -> bool {
+        self.rang |= self.is_waiting();
+        self.is_waiting()
     }
 
     fn claim(&mut self, end: Early) -> bool {
@@ -173,13 +181,14 @@ impl Record {
         assert_eq!(state.is_decided(), self.decided.is_some(), "{self:?}");
         assert_eq!(state.is_ready(), self.ready, "{self:?}");
         assert_eq!(state.has_ended(), self.ended, "{self:?}");
+        assert_eq!(state.rang(), self.rang, "{self:?}");
     }
 }
 
 impl Step {
     fn all() -> Vec<Self> {
         let mut all = vec![Self::Start, Self::GiveUp, Self::Finish, Self::End, Self::Watch];
-        all.extend([Self::WatchEnd, Self::Listen, Self::Take, Self::Detach]);
+        all.extend([Self::WatchEnd, Self::Listen, Self::Ring, Self::Take, Self::Detach]);
         all.extend([true, false].map(|ended| Self::Publish { ended }));
         all.extend(CAUSES.map(Self::Stop));
         all.extend(CAUSES.map(|cause| Self::Claim(Early::Stopped(cause))));
@@ -199,6 +208,7 @@ impl Step {
             Self::Watch => Answer::Is(state.watch()),
             Self::WatchEnd => Answer::Is(state.watch_end()),
             Self::Listen => Answer::Cause(state.listen()),
+            Self::Ring => Answer::Is(state.ring()),
             Self::Take => Answer::Is(state.take()),
             Self::Detach => Answer::Is(state.detach()),
         }

@@ -144,19 +144,38 @@ fn a_job_whose_time_is_up_when_it_is_submitted_or_found_never_runs() {
 }
 
 #[test]
-fn a_job_that_a_worker_is_about_to_start_is_no_longer_for_the_queues_limit_to_end() {
-    let soon = Some(Duration::from_micros(5100));
-    for (run_timeout, next) in [(None, None), (Some(3), soon), (Some(9), Some(ms(9)))] {
-        let times = Times { queue_deadline: Some(5), run_timeout, ..Times::default() };
+fn an_alarm_that_rings_while_a_worker_is_about_to_start_is_answered_by_the_worker() {
+    for (run_timeout, end) in [(None, 7), (Some(1), 1), (Some(5), 5)] {
+        let times =
+            Times { queue_deadline: Some(5), deadline: Some(7), run_timeout, ..Times::default() };
         let (clock, owner) = Fake::new();
-        let (task, handle) = owner.job(times.settings(&clock), nothing);
+        let (moved, start) = (Arc::clone(&clock), clock.now());
+        let (task, handle) =
+            owner.job(times.settings(&clock), |cx| cx.sleep(Duration::MAX).map_err(|_| ()));
         task.tie(None).expect("no thread is needed");
-        let start = clock.now();
-        task.head.started.set(Moment::of(start));
-        clock.advance(ms(5));
-        assert!(!handle.is_finished());
-        assert_eq!(owner.keeper().next(), next.map(|after| start + after), "it looks again");
+        *owner.before_start.lock() = Some(Box::new(move || moved.advance(ms(5))));
+        let keeper = Arc::clone(owner.keeper());
+        let worker = thread::spawn(move || task.execute());
+        while end > 5 && keeper.next() != Some(start + ms(end)) {
+            thread::yield_now(); // the queue's limit did not end it; the next is set
+        }
+        clock.advance(ms(end.saturating_sub(5)));
+        assert!(worker.join().expect("no panic"), "it ran");
+        assert!(outcome(handle).is_err_and(|error| error.is_timed_out()));
     }
+}
+
+#[test]
+fn a_run_whose_limit_passes_before_it_is_set_ends_at_once() {
+    let times = Times { run_timeout: Some(3), ..Times::default() };
+    let (clock, owner) = Fake::new();
+    let moved = Arc::clone(&clock);
+    let (task, handle) =
+        owner.job(times.settings(&clock), |cx| cx.sleep(Duration::MAX).map_err(|_| ()));
+    *owner.before_start.lock() = Some(Box::new(move || moved.advance(ms(3))));
+    assert!(task.execute());
+    assert!(outcome(handle).is_err_and(|error| error.is_timed_out()));
+    assert_eq!(owner.keeper().alarms(), 0);
 }
 
 #[test]

@@ -11,17 +11,19 @@
 //! | the end of a body that was given up | `the_late_end_of_a_body_is_not_seen_before_the_outcome` |
 //! | a deaf body's last word | `a_deaf_body_is_given_up_on_time` |
 //! | an alarm that rings early, start | `a_worker_about_to_start_against_the_ring_of_its_deadline` |
+//! | the same, with no further move of the clock | `a_clock_that_is_moved_once_against_the_start` |
+//! | an alarm set too late for a move | `a_clock_that_is_moved_once_against_a_run_that_begins`, `…_against_a_submission` |
 //! | an alarm set, and not wanted | `who_ties_a_job_against_who_ends_it`, `who_starts_a_job_against_who_ends_it` |
 
 use super::*;
 use crate::clock::{Clock, Manual};
-use crate::job::JobHandle;
 use crate::job::models::*;
+use crate::job::{JobContext, JobHandle};
 use crate::stop::Phase;
 use crate::sync::{Condvar, Mutex};
 
-/// A while by the models' clock: as long as a worker about to start is left alone.
-const WHILE: Duration = ABOUT_TO_START;
+/// A while by the models' clock.
+const WHILE: Duration = Duration::from_millis(1);
 
 fn by_hand() -> (Arc<Host>, Arc<Manual>) {
     let time = Manual::new();
@@ -47,6 +49,11 @@ fn check_end(host: &Host, task: &Task, job: JobHandle<u32>, data: &Bare) {
     }
     assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
     assert!(task.head.state.has_ended());
+}
+
+/// A body that nothing but a stop ends.
+fn sleep_on(cx: &JobContext) -> bool {
+    cx.sleep(Duration::MAX).is_ok()
 }
 
 #[test]
@@ -156,7 +163,7 @@ fn a_worker_about_to_start_against_the_ring_of_its_deadline() {
             deadline: Some(host.keeper.clock().after(2 * WHILE)),
             ..in_a_while
         };
-        let (task, job) = host.job(Some(settings), |cx| cx.sleep(Duration::MAX).is_ok());
+        let (task, job) = host.job(Some(settings), sleep_on);
         task.tie(None).expect("no thread is needed");
         let worker = work(Arc::clone(&task));
         while !job.is_finished() {
@@ -164,6 +171,63 @@ fn a_worker_about_to_start_against_the_ring_of_its_deadline() {
             thread::yield_now();
         }
         worker.join().expect("no panic");
+        assert!(outcome(job).is_err_and(|error| error.is_timed_out()));
+        assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
+    });
+}
+
+/// The clock stands still after one move: nothing that was due by then may wait for another.
+#[test]
+fn a_clock_that_is_moved_once_against_the_start() {
+    check(|| {
+        let (host, time) = by_hand();
+        let after = |time| Some(host.keeper.clock().after(time));
+        let (queue_deadline, deadline) = (after(WHILE), after(2 * WHILE));
+        let settings = Settings { queue_deadline, deadline, ..Settings::default() };
+        let (task, job) = host.job(Some(settings), sleep_on);
+        task.tie(None).expect("no thread is needed");
+        let worker = work(Arc::clone(&task));
+        time.advance(2 * WHILE);
+        worker.join().expect("no panic");
+        assert_eq!(task.head.state.cause(), Some(Cause::Deadline), "it was not left to the body");
+        assert!(!outcome(job).unwrap_or(false), "a stop has ended it");
+        assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
+    });
+}
+
+/// A run is counted from where the clock stood when it began.
+#[test]
+fn a_clock_that_is_moved_once_against_a_run_that_begins() {
+    check(|| {
+        let (host, time) = by_hand();
+        let settings = Settings { run_timeout: Some(WHILE), ..Settings::default() };
+        let (task, job) = host.job(Some(settings), sleep_on);
+        task.tie(None).expect("no thread is needed");
+        let (begin, worker) = (time.now(), work(Arc::clone(&task)));
+        time.advance(WHILE);
+        let started = loop {
+            match task.head.started.get() {
+                Some(started) => break started,
+                None => thread::yield_now(),
+            }
+        };
+        if started != Moment::of(begin) {
+            time.advance(WHILE);
+        }
+        worker.join().expect("no panic");
+        assert!(!outcome(job).unwrap_or(false), "a stop has ended it");
+        assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
+    });
+}
+
+#[test]
+fn a_clock_that_is_moved_once_against_a_submission() {
+    check(|| {
+        let (host, time) = by_hand();
+        let (task, job) = host.job(Some(due_in_a_while(&host)), |_| ());
+        let clock = advance(&time);
+        task.tie(None).expect("no thread is needed");
+        clock.join().expect("no panic");
         assert!(outcome(job).is_err_and(|error| error.is_timed_out()));
         assert_eq!((host.decided.get(), host.keeper.alarms()), (1, 0));
     });
